@@ -57,6 +57,15 @@ type Func struct {
 	// such a row's result is null and Eval does not see it.
 	NullCall bool
 	Eval     Kernel
+	// Select is another form of a function of boolean result, nil if there is
+	// none: it appends to dst those of the rows listed for which the function
+	// is true (neither false nor null) and returns dst. It sees rows with null
+	// arguments too. dst may be rows[:0].
+	Select func(c *Call, rows []uint16, args []*vec.Vec, dst []uint16) []uint16
+	// LambdaArgs gives the types of the parameters of the lambda that is
+	// argument i, from the types of the other arguments; results of lambdas
+	// before it are among them. nil if the function takes no lambda.
+	LambdaArgs func(i int, args []vec.Type) []vec.Type
 }
 
 // A Kernel computes a function for the rows listed and stores the results at
