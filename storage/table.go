@@ -1,0 +1,239 @@
+package storage
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// table is the dirty rows of one space: an open-addressing index over an arena of rows. It holds no pointers, so the
+// garbage collector's work does not grow with it.
+//
+// Rows are appended. A row is overwritten in place when the new value fits and no view can see it: a view sees the
+// arena up to its length at the view's making, and pinned says how much of it that is. So a view reads without locks
+// while the writer goes on.
+//
+// The writer calls put; get may run beside other gets, not beside put; view and release are for any goroutine that
+// keeps put out while it calls view.
+type table struct {
+	slots []uint64 // hash<<32 | (row/8 + 1); 0 is free
+	rows  []byte
+	live  int  // distinct keys
+	hides bool // the rows of the layers below are gone: the space was dropped
+
+	pinned atomic.Int64 // rows below are immutable
+	pins   struct {
+		sync.Mutex
+		n int
+	}
+}
+
+// Row layout: key length u32 | value length u32, or deleted | room for the value u32 | key | value, padded to 8.
+const (
+	rowHeader = 12
+	deleted   = 1<<32 - 1
+	minSlots  = 16
+)
+
+var tableSeed = maphash.MakeSeed()
+
+func hashKey(key []byte) uint32 { return uint32(maphash.Bytes(tableSeed, key)) }
+
+// row is a view of one row of an arena.
+type row struct {
+	key, value []byte
+	deleted    bool
+}
+
+func rowAt(rows []byte, at int) (r row, next int) {
+	h := rows[at : at+rowHeader : len(rows)]
+	k, v, room := int(binary.LittleEndian.Uint32(h)), binary.LittleEndian.Uint32(h[4:]), int(binary.LittleEndian.Uint32(h[8:]))
+	start := at + rowHeader + k
+	r.key = rows[at+rowHeader : start : start]
+	if v == deleted {
+		r.deleted = true
+	} else {
+		r.value = rows[start : start+int(v) : start+int(v)]
+	}
+	return r, (start + room + 7) &^ 7
+}
+
+// get returns the row of key as of now; the caller copies what it keeps.
+func (t *table) get(key []byte) (row, bool) {
+	if len(t.slots) == 0 {
+		return row{}, false
+	}
+	h := hashKey(key)
+	mask := uint32(len(t.slots) - 1)
+	for i := h & mask; t.slots[i] != 0; i = (i + 1) & mask {
+		if uint32(t.slots[i]>>32) != h {
+			continue
+		}
+		if r, _ := rowAt(t.rows, slotRow(t.slots[i])); bytes.Equal(r.key, key) {
+			return r, true
+		}
+	}
+	return row{}, false
+}
+
+func slotRow(s uint64) int { return int(uint32(s)-1) << 3 }
+
+// put gives key a value made of the parts, or marks it deleted.
+func (t *table) put(key []byte, del bool, parts ...[]byte) {
+	if (t.live+1)*4 > len(t.slots)*3 {
+		t.grow()
+	}
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	h := hashKey(key)
+	mask := uint32(len(t.slots) - 1)
+	i := h & mask
+	for ; t.slots[i] != 0; i = (i + 1) & mask {
+		if uint32(t.slots[i]>>32) != h {
+			continue
+		}
+		at := slotRow(t.slots[i])
+		hdr := t.rows[at : at+rowHeader : len(t.rows)]
+		k := int(binary.LittleEndian.Uint32(hdr))
+		if !bytes.Equal(t.rows[at+rowHeader:at+rowHeader+k], key) {
+			continue
+		}
+		if int64(at) < t.pinned.Load() || size > int(binary.LittleEndian.Uint32(hdr[8:])) {
+			break // a new version
+		}
+		if del {
+			binary.LittleEndian.PutUint32(hdr[4:], deleted)
+			return
+		}
+		binary.LittleEndian.PutUint32(hdr[4:], uint32(size))
+		dst := t.rows[at+rowHeader+k:]
+		for _, p := range parts {
+			dst = dst[copy(dst, p):]
+		}
+		return
+	}
+	if t.slots[i] == 0 {
+		t.live++
+	}
+	t.slots[i] = uint64(h)<<32 | uint64(len(t.rows)>>3+1)
+	t.add(key, size, del, parts)
+}
+
+func (t *table) add(key []byte, size int, del bool, parts [][]byte) {
+	n := (rowHeader + len(key) + size + 7) &^ 7
+	if cap(t.rows)-len(t.rows) < n {
+		t.rows = slices.Grow(t.rows, max(n, len(t.rows)))
+	}
+	at := len(t.rows)
+	t.rows = t.rows[:at+n]
+	r := t.rows[at:]
+	binary.LittleEndian.PutUint32(r, uint32(len(key)))
+	v := uint32(size)
+	if del {
+		v = deleted
+	}
+	binary.LittleEndian.PutUint32(r[4:], v)
+	// The padding is room too, so that a value may grow a little in place.
+	binary.LittleEndian.PutUint32(r[8:], uint32(n-rowHeader-len(key)))
+	r = r[rowHeader:]
+	r = r[copy(r, key):]
+	for _, p := range parts {
+		r = r[copy(r, p):]
+	}
+}
+
+func (t *table) grow() {
+	old := t.slots
+	t.slots = make([]uint64, max(minSlots, 2*len(old)))
+	mask := uint32(len(t.slots) - 1)
+	for _, s := range old {
+		if s == 0 {
+			continue
+		}
+		i := uint32(s>>32) & mask
+		for t.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		t.slots[i] = s
+	}
+}
+
+// size is the memory in use, in bytes.
+func (t *table) size() int { return len(t.rows) + 8*len(t.slots) }
+
+// tableView is the rows a table had at one moment.
+type tableView struct {
+	t    *table
+	rows []byte
+}
+
+func (t *table) view() tableView {
+	t.pins.Lock()
+	defer t.pins.Unlock()
+	t.pins.n++
+	t.pinned.Store(int64(len(t.rows)))
+	return tableView{t, t.rows[:len(t.rows):len(t.rows)]}
+}
+
+func (v tableView) release() {
+	if v.t == nil {
+		return
+	}
+	v.t.pins.Lock()
+	defer v.t.pins.Unlock()
+	if v.t.pins.n--; v.t.pins.n == 0 {
+		v.t.pinned.Store(0)
+	}
+}
+
+// sortedRow orders the rows of a view: by key, of one key the newest first.
+type sortedRow struct {
+	prefix uint64 // the first eight bytes of the key, big-endian: most comparisons end here
+	at     int
+}
+
+func keyPrefix(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var b [8]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// sorted returns the newest rows of the keys in [lo, hi), in order of keys; hi nil has no end.
+func (v tableView) sorted(lo, hi []byte) []sortedRow {
+	var out []sortedRow
+	for at := 0; at < len(v.rows); {
+		r, next := rowAt(v.rows, at)
+		if bytes.Compare(r.key, lo) >= 0 && (hi == nil || bytes.Compare(r.key, hi) < 0) {
+			out = append(out, sortedRow{keyPrefix(r.key), at})
+		}
+		at = next
+	}
+	slices.SortFunc(out, func(a, b sortedRow) int {
+		if a.prefix != b.prefix {
+			return cmp.Compare(a.prefix, b.prefix)
+		}
+		ra, _ := rowAt(v.rows, a.at)
+		rb, _ := rowAt(v.rows, b.at)
+		if c := bytes.Compare(ra.key, rb.key); c != 0 {
+			return c
+		}
+		return b.at - a.at
+	})
+	return slices.CompactFunc(out, func(a, b sortedRow) bool {
+		if a.prefix != b.prefix {
+			return false
+		}
+		ra, _ := rowAt(v.rows, a.at)
+		rb, _ := rowAt(v.rows, b.at)
+		return bytes.Equal(ra.key, rb.key)
+	})
+}
