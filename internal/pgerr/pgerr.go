@@ -63,6 +63,7 @@ type Error struct {
 	Msg    string // short, lower case, no final period
 	Detail string // full sentences, optional
 	Hint   string // what to do next, optional
+	Where  string // what was being done, outermost last, optional: COPY t, line 3
 	Pos    int    // 1-based byte offset into the statement's text; 0 if unknown
 }
 
