@@ -1,0 +1,256 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/weirdb/weir/exec/source"
+	"github.com/weirdb/weir/exec/stream"
+	"github.com/weirdb/weir/internal/format"
+	"github.com/weirdb/weir/internal/vec"
+	"github.com/weirdb/weir/planner/plan"
+	"github.com/weirdb/weir/storage"
+)
+
+// parcelsAhead is how many parcels may wait for a task: one being filled, one
+// being sent and one being read keep both sides busy.
+const parcelsAhead = 3
+
+// A parcel carries rows from one upstream partition to one task, and how far
+// the upstream partition has been read.
+type parcel struct {
+	rows vec.Batch      // owned; its last column is the offset
+	next storage.Offset // how far the upstream partition was read, if not more
+	more bool           // rows of the last record may follow in the next parcel
+}
+
+func (p *parcel) reset() {
+	p.rows.N, p.rows.Sel = 0, nil
+	p.rows.Time, p.rows.Ops = p.rows.Time[:0], p.rows.Ops[:0]
+	for _, c := range p.rows.Cols {
+		c.Reset(c.Type, 0)
+	}
+	if len(p.rows.Ops) == 0 {
+		p.rows.Ops = nil
+	}
+	p.rows.Headers = nil
+}
+
+// A scatter reads one upstream partition of an input with keys, once for all
+// tasks of the stage, and hands each its rows. A task that is behind the
+// scatter's start gets no rows twice: it leaves out what lies below its own
+// position.
+type scatter struct {
+	cur    *cursor
+	tail   *tail
+	keys   []*stream.Expr
+	cols   []*vec.Vec
+	enc    format.Encoder
+	lanes  []*lane // by task; nil if the task runs elsewhere
+	rows   [][]uint16
+	keyBuf []byte
+}
+
+// A lane is the way from a scatter to one task. It is the feed of the task's
+// cursor.
+type lane struct {
+	full, empty chan *parcel
+	wake        chan struct{}  // the task's
+	filling     *parcel        // the scatter's
+	sent        storage.Offset // the scatter's: as far as the task was told
+	reading     *parcel        // the task's
+}
+
+func newLane(wake chan struct{}, from storage.Offset) *lane {
+	l := &lane{full: make(chan *parcel, parcelsAhead), empty: make(chan *parcel, parcelsAhead+2), wake: wake, sent: from}
+	l.filling = new(parcel)
+	for range parcelsAhead + 1 {
+		l.empty <- new(parcel)
+	}
+	return l
+}
+
+// keyEncoder returns the encoder of what Kafka's partitioner hashes for rows of
+// the stage: the key of the sink if the keys are its fields, otherwise the row
+// encoding of the keys.
+func keyEncoder(st *plan.Stage, keys []plan.Expr) (format.Encoder, error) {
+	f := st.Sink.Codec.Key
+	same := len(f.Fields) == len(keys)
+	for i := 0; same && i < len(keys); i++ {
+		same = f.Fields[i].Type.Kind == keys[i].Type().Kind
+	}
+	if same && len(keys) > 0 {
+		return format.NewEncoder(source.Spec(f))
+	}
+	s := format.Spec{Name: format.Native}
+	for _, k := range keys {
+		s.Fields = append(s.Fields, vec.Field{Type: k.Type()})
+	}
+	return format.NewEncoder(s)
+}
+
+// run reads the partition until ctx ends.
+func (s *scatter) run(ctx context.Context) error {
+	for {
+		before := s.cur.pos
+		if err := s.tail.fill(ctx, s.cur); err != nil {
+			return err
+		}
+		if s.cur.cur == nil && s.cur.pos == before {
+			if err := s.send(ctx, true); err != nil {
+				return err
+			}
+			changed := s.tail.changed()
+			if s.tail.ready() {
+				continue
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
+		if s.cur.cur != nil {
+			if err := s.deal(ctx, s.cur.cur); err != nil {
+				return err
+			}
+			s.cur.at = s.cur.cur.Len()
+			s.cur.settle()
+		}
+		if s.cur.unfinished {
+			continue // several batches of the same records go together
+		}
+		if err := s.send(ctx, false); err != nil {
+			return err
+		}
+	}
+}
+
+// deal puts the rows of b into the parcels of their tasks.
+func (s *scatter) deal(ctx context.Context, b *vec.Batch) error {
+	for i, k := range s.keys {
+		c, err := k.Eval(b)
+		if err != nil {
+			return fatal{err}
+		}
+		s.cols[i] = c
+	}
+	for i := range s.rows {
+		s.rows[i] = s.rows[i][:0]
+	}
+	for _, r := range b.Selected() {
+		var err error
+		if s.keyBuf, _, err = s.enc.Append(s.keyBuf[:0], s.cols, int(r)); err != nil {
+			return fatal{fmt.Errorf("key: %w", err)}
+		}
+		p := partitionOf(s.keyBuf, int32(len(s.lanes)))
+		s.rows[p] = append(s.rows[p], r)
+	}
+	for p, rows := range s.rows {
+		l := s.lanes[p]
+		if l == nil || len(rows) == 0 {
+			continue
+		}
+		if l.filling.rows.N+len(rows) > vec.MaxRows {
+			l.filling.more = true
+			if err := l.send(ctx, true); err != nil {
+				return err
+			}
+		}
+		appendRows(&l.filling.rows, b, rows)
+	}
+	return nil
+}
+
+// send gives every task what there is for it, if only news of the position. A
+// task that is busy gets it later, together with more, unless all is asked for.
+func (s *scatter) send(ctx context.Context, all bool) error {
+	for _, l := range s.lanes {
+		if l == nil {
+			continue
+		}
+		l.filling.next, l.filling.more = s.cur.pos, false
+		if l.filling.rows.N == 0 && l.filling.next == l.sent {
+			continue
+		}
+		if err := l.send(ctx, all); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send hands over the parcel that is being filled. If the task is busy it waits
+// for it, or, if wait is not set, leaves the parcel to be filled further.
+func (l *lane) send(ctx context.Context, wait bool) error {
+	select {
+	case l.full <- l.filling:
+	default:
+		if !wait {
+			return nil
+		}
+		select {
+		case l.full <- l.filling:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !l.filling.more {
+		l.sent = l.filling.next
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default: // it has not seen the last one yet
+	}
+	// There are more parcels than the ways hold, so one is always free soon.
+	select {
+	case l.filling = <-l.empty:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.filling.reset()
+	return nil
+}
+
+// fill is feed's.
+func (l *lane) fill(ctx context.Context, c *cursor) error {
+	if l.reading != nil {
+		l.empty <- l.reading // has room for all parcels
+		l.reading = nil
+	}
+	var p *parcel
+	if c.unfinished {
+		select {
+		case p = <-l.full:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	} else {
+		select {
+		case p = <-l.full:
+		default:
+			return nil
+		}
+	}
+	l.reading = p
+	from := 0
+	offsets := p.rows.Cols
+	if p.rows.N > 0 {
+		o := offsets[len(offsets)-1].Ints
+		for from < p.rows.N && storage.Offset(o[from]) < c.pos {
+			from++
+		}
+	}
+	switch {
+	case from < p.rows.N:
+		c.cur, c.at, c.next, c.hold = &p.rows, from, p.next, p.more
+	case p.more:
+	default:
+		c.pos, c.unfinished = max(c.pos, p.next), false
+	}
+	return nil
+}
+
+func (l *lane) changed() <-chan struct{} { return nil }
+func (l *lane) ready() bool              { return len(l.full) > 0 }

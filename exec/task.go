@@ -1,0 +1,349 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/weirdb/weir/exec/stream"
+	"github.com/weirdb/weir/internal/vec"
+	"github.com/weirdb/weir/storage"
+)
+
+// Limits of one step. A step takes what is there; it ends early so that one
+// entry does not hold up the others of its shard, and so that state and output
+// of a task become visible steadily.
+const (
+	stepRows  = 16 << 10 // records looked at
+	stepBytes = 1 << 20  // of output
+	// inFlight steps may be proposed and not yet applied: enough to run the
+	// operators while the one before is written, few enough to keep the memory
+	// of a task small.
+	inFlight = 4
+	// maxFailures are kept of a step; more are only counted.
+	maxFailures = 256
+)
+
+// A task runs one partition of a stage. Its goroutine owns everything in it but
+// the counters.
+type task struct {
+	q     *Query
+	stage *stage
+	id    storage.TaskID
+
+	cursors []*cursor
+	chain   *stream.Chain
+	sink    *sink
+	state   storage.Mutations
+	commit  storage.Commit
+	outputs []storage.Append
+	watched bool          // wait looks at the logs itself; otherwise watchers wake the task
+	wake    chan struct{} // of size 1
+	pending []proposed    // oldest first
+	spare   [][]mark
+	fails   []*Failure
+
+	counters
+	committed []atomic.Int64 // position by cursor, as applied
+}
+
+// counters are written by the task and read by anyone.
+type counters struct {
+	rowsIn, rowsOut, steps, failures, stateBytes atomic.Int64
+}
+
+// proposed is a step in flight.
+type proposed struct {
+	Pending
+	marks []mark // positions after the step
+	fails []*Failure
+}
+
+type mark struct {
+	cursor int
+	pos    storage.Offset
+}
+
+// run processes input until ctx ends or something goes wrong.
+func (t *task) run(ctx context.Context) error {
+	for {
+		if err := t.reap(); err != nil {
+			return err
+		}
+		if paused := t.q.paused(); paused != nil {
+			if err := t.drain(ctx); err != nil {
+				return err
+			}
+			select {
+			case <-paused:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
+		worked, err := t.step(ctx)
+		if err != nil {
+			return err
+		}
+		if !worked {
+			if err := t.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// step takes what the inputs have, runs the operators and proposes the result.
+// It tells whether there was anything.
+func (t *task) step(ctx context.Context) (bool, error) {
+	t.sink.reset()
+	in := int64(0)
+	for in < stepRows && t.sink.bytes() < stepBytes || t.unfinished() {
+		n, err := t.advance(ctx)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 && !t.unfinished() {
+			break
+		}
+		in += n
+	}
+	for _, c := range t.cursors {
+		c.settle()
+	}
+	moved := false
+	for _, c := range t.cursors {
+		moved = moved || c.pos != c.proposed
+	}
+	if !moved {
+		return false, nil
+	}
+	if err := t.chain.Flush(); err != nil {
+		return false, fatal{err}
+	}
+	t.rowsIn.Add(in)
+	return true, t.propose(ctx)
+}
+
+// unfinished tells whether a record was consumed in part.
+func (t *task) unfinished() bool {
+	for _, c := range t.cursors {
+		if c.unfinished {
+			return true
+		}
+	}
+	return false
+}
+
+// advance runs one batch through the operators and returns how many records
+// that was; 0 means that there is nothing at the moment.
+func (t *task) advance(ctx context.Context) (n int64, err error) {
+	if len(t.cursors) == 1 {
+		return t.advanceOnly(ctx, t.cursors[0])
+	}
+	for _, c := range t.cursors {
+		for c.cur == nil {
+			before := c.pos
+			if err := c.feed.fill(ctx, c); err != nil {
+				return 0, err
+			}
+			if c.cur == nil && c.pos == before {
+				break
+			}
+			n += int64(c.pos - before)
+		}
+	}
+	c, limit := t.pick()
+	if c == nil {
+		return n, nil
+	}
+	b := c.whole
+	if t.chain.Timed() {
+		b = func() *vec.Batch { return c.until(limit) }
+	}
+	rows := b()
+	if err := t.chain.Process(c.input, rows); err != nil {
+		return 0, fatal{err}
+	}
+	if c.at == c.cur.Len() {
+		c.settle()
+	}
+	return n + int64(rows.Len()), nil
+}
+
+// advanceOnly is advance for a task with one cursor, whose feed runs the chain.
+func (t *task) advanceOnly(ctx context.Context, c *cursor) (int64, error) {
+	before := c.pos
+	if err := c.feed.fill(ctx, c); err != nil {
+		return 0, err
+	}
+	if c.cur != nil {
+		if err := t.chain.Process(c.input, c.whole()); err != nil {
+			return 0, fatal{err}
+		}
+		c.settle()
+	}
+	return int64(c.pos - before), nil
+}
+
+// pick returns the cursor whose next row happened first, and when the first row
+// of the others did.
+func (t *task) pick() (first *cursor, limit int64) {
+	limit = math.MaxInt64
+	for _, c := range t.cursors {
+		switch {
+		case c.cur == nil:
+		case first == nil:
+			first = c
+		case c.head() < first.head():
+			first, limit = c, min(limit, first.head())
+		default:
+			limit = min(limit, c.head())
+		}
+	}
+	return first, limit
+}
+
+// propose hands the step to the shard.
+func (t *task) propose(ctx context.Context) error {
+	t.state.Reset()
+	t.chain.Save(&t.state)
+	var err error
+	if t.outputs, err = t.sink.finish(t.outputs[:0]); err != nil {
+		return fatal{err}
+	}
+	var marks []mark
+	if n := len(t.spare); n > 0 {
+		marks, t.spare = t.spare[n-1][:0], t.spare[:n-1]
+	}
+	t.commit.Task = t.id
+	t.commit.Positions = t.commit.Positions[:0]
+	for i, c := range t.cursors {
+		if c.pos == c.proposed {
+			continue
+		}
+		t.commit.Positions = append(t.commit.Positions, storage.Position{
+			Input: uint16(c.input), Partition: c.partition, Before: c.proposed, After: c.pos,
+		})
+		c.proposed = c.pos
+		marks = append(marks, mark{i, c.pos})
+	}
+	t.commit.State = t.state
+	t.commit.Output = t.outputs
+	for len(t.pending) >= inFlight {
+		if err := t.await(ctx); err != nil {
+			return err
+		}
+	}
+	p := t.q.host.Propose(ctx, &t.commit)
+	t.pending = append(t.pending, proposed{p, marks, t.fails})
+	t.fails = nil
+	t.steps.Add(1)
+	t.rowsOut.Add(t.sink.rows)
+	t.stateBytes.Store(t.chain.Bytes())
+	return nil
+}
+
+// reap takes note of the steps that were applied.
+func (t *task) reap() error {
+	for len(t.pending) > 0 {
+		select {
+		case <-t.pending[0].Done():
+			if err := t.applied(); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// await waits for the oldest step in flight.
+func (t *task) await(ctx context.Context) error {
+	select {
+	case <-t.pending[0].Done():
+		return t.applied()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// drain waits for all steps in flight.
+func (t *task) drain(ctx context.Context) error {
+	for len(t.pending) > 0 {
+		if err := t.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applied takes note of the oldest step, which is done.
+func (t *task) applied() error {
+	p := t.pending[0]
+	copy(t.pending, t.pending[1:])
+	t.pending[len(t.pending)-1] = proposed{}
+	t.pending = t.pending[:len(t.pending)-1]
+	if err := p.Err(); err != nil {
+		return fmt.Errorf("query %d, stage %d, partition %d: %w", t.id.Query, t.id.Stage, t.id.Partition, err)
+	}
+	for _, m := range p.marks {
+		t.committed[m.cursor].Store(int64(m.pos))
+	}
+	t.spare = append(t.spare, p.marks)
+	for _, f := range p.fails {
+		t.q.host.Report(f)
+	}
+	t.q.progress()
+	return nil
+}
+
+// waitLogs is how many logs a task watches itself; if it has more, each gets a
+// goroutine that wakes the task.
+const waitLogs = 3
+
+// wait blocks until there may be something to do.
+func (t *task) wait(ctx context.Context) error {
+	var logs [waitLogs]<-chan struct{}
+	for i, c := range t.cursors {
+		if t.watched {
+			logs[i] = c.feed.changed()
+		}
+		if c.feed.ready() {
+			return nil
+		}
+	}
+	var done <-chan struct{}
+	if len(t.pending) > 0 {
+		done = t.pending[0].Done()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-logs[0]:
+	case <-logs[1]:
+	case <-logs[2]:
+	case <-t.wake:
+	case <-done:
+	case <-t.q.pausing():
+	}
+	return nil
+}
+
+// fail keeps a failure until its step is applied: nothing of a step leaves the
+// task before.
+func (t *task) fail(f *Failure) {
+	t.failures.Add(1)
+	if len(t.fails) < maxFailures {
+		t.fails = append(t.fails, f)
+	}
+}
+
+// retryable tells whether a task may start over after err.
+func retryable(err error) bool {
+	_, ok := errors.AsType[fatal](err)
+	return !ok
+}
