@@ -26,7 +26,7 @@ type memHost struct {
 	cmd      []byte
 	failures []*Failure
 	// refuse, if set, is asked before a commit is applied; an error keeps it out.
-	refuse func(n int, c *storage.Commit) error
+	refuse  func(n int, c *storage.Commit) error
 	commits int
 }
 
