@@ -95,7 +95,7 @@ func (sh *Shard) writeCheckpoint() (*checkpoint, error) {
 	if err := sh.Err(); err != nil {
 		return nil, err
 	}
-	c := sh.freeze()
+	c := sh.freeze(false)
 	if c == nil {
 		return nil, nil
 	}
@@ -115,16 +115,14 @@ func (sh *Shard) writeCheckpoint() (*checkpoint, error) {
 	return c, nil
 }
 
-// freeze takes the active layer, with the rows of the logs that changed, and puts an empty one in its place.
-func (sh *Shard) freeze() *checkpoint {
+// freeze takes the active layer, with the rows of the logs that changed, and puts an empty one in its place. If nothing
+// changed it returns nil, unless always.
+func (sh *Shard) freeze(always bool) *checkpoint {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	applied := sh.applied.Load()
-	if applied == sh.durable.Load() && sh.active.empty() && len(sh.dirtyLogs) == 0 {
+	if !always && applied == sh.durable.Load() && sh.active.empty() && len(sh.dirtyLogs) == 0 {
 		return nil
-	}
-	for _, k := range sh.deadRows {
-		sh.deleteRow([]byte(segmentSpace), k.bytes())
 	}
 	for _, l := range sh.dirtyLogs {
 		sh.putLog(l)
@@ -136,7 +134,7 @@ func (sh *Shard) freeze() *checkpoint {
 	sh.putRow([]byte(shardSpace), appliedKey, row)
 	c := &checkpoint{sh: sh, applied: applied, term: sh.term, layer: sh.active, logs: sh.dirtyLogs, doomed: sh.doomed}
 	sh.frozen, sh.active = sh.active, newLayer()
-	sh.dirtyLogs, sh.deadRows, sh.doomed = nil, nil, nil
+	sh.dirtyLogs, sh.doomed = nil, nil
 	sh.dirtied.Store(0)
 	return c
 }
@@ -147,35 +145,63 @@ func (sh *Shard) putLog(l *Log) {
 	if l.dropped {
 		return
 	}
+	sh.putRow([]byte(logSpace), logKey(l.id), l.encode())
+	for _, s := range slices.Backward(l.segs) {
+		if s.recorded == s.size {
+			break // and so are all before it
+		}
+		if s.size == segmentHeader {
+			continue // there is no file yet
+		}
+		sh.putSegment(l, s)
+	}
+}
+
+// encode is l's row: start, end, largest timestamp, first offset in the table, flags, epochs.
+func (l *Log) encode() []byte {
 	le := binary.LittleEndian
-	row := le.AppendUint64(nil, uint64(l.start))
-	row = le.AppendUint64(row, uint64(l.end))
-	row = le.AppendUint64(row, uint64(l.maxTS))
+	var row []byte
+	for _, n := range []int64{int64(l.start), int64(l.end), l.maxTS, int64(l.tableFrom)} {
+		row = le.AppendUint64(row, uint64(n))
+	}
 	row = append(row, byte(l.flags))
 	for _, e := range l.epochs {
 		row = le.AppendUint32(row, uint32(e.Epoch))
 		row = le.AppendUint64(row, uint64(e.Start))
 	}
-	sh.putRow([]byte(logSpace), logKey(l.id), row)
-	for _, s := range slices.Backward(l.segs) {
-		if s.recorded == s.size {
-			break // and so are all before it
-		}
-		s.recorded = s.size
-		row := le.AppendUint64(nil, uint64(s.file))
-		row = le.AppendUint64(row, uint64(s.size))
-		row = le.AppendUint64(row, uint64(s.end))
-		row = le.AppendUint64(row, uint64(s.maxTS))
-		last := s.find(s.end)
-		row = le.AppendUint64(row, uint64(last.offset))
-		row = le.AppendUint64(row, uint64(last.pos))
-		row = le.AppendUint64(row, uint64(last.maxTS))
-		sh.putRow([]byte(segmentSpace), segmentKey{l.id, s.base}.bytes(), row)
+	return row
+}
+
+func (l *Log) decode(row []byte) error {
+	if len(row) < logRowFixed || (len(row)-logRowFixed)%12 != 0 {
+		return fmt.Errorf("log row of %d bytes: %w", len(row), ErrCorrupt)
 	}
+	le := binary.LittleEndian
+	l.start, l.end, l.maxTS = Offset(le.Uint64(row)), Offset(le.Uint64(row[8:])), int64(le.Uint64(row[16:]))
+	l.tableFrom, l.flags = Offset(le.Uint64(row[24:])), AppendFlags(row[32])
+	if l.start < 0 || l.start > l.end {
+		return fmt.Errorf("log from %d to %d: %w", l.start, l.end, ErrCorrupt)
+	}
+	l.epochs = nil
+	for row = row[logRowFixed:]; len(row) > 0; row = row[12:] {
+		l.epochs = append(l.epochs, EpochStart{int32(le.Uint32(row)), Offset(le.Uint64(row[4:]))})
+	}
+	return nil
+}
+
+func (sh *Shard) putSegment(l *Log, s *segment) {
+	s.recorded = s.size
+	le := binary.LittleEndian
+	last := s.find(s.end)
+	row := le.AppendUint64(make([]byte, 0, segmentRowLen), s.file)
+	for _, n := range []int64{s.size, int64(s.end), s.maxTS, int64(last.offset), last.pos, last.maxTS} {
+		row = le.AppendUint64(row, uint64(n))
+	}
+	sh.putRow([]byte(segmentSpace), segmentKey{l.id, s.base}.bytes(), row)
 }
 
 const (
-	logRowFixed   = 25
+	logRowFixed   = 33
 	segmentRowLen = 56
 )
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 
 	"github.com/weirdb/weir/storage/batch"
@@ -46,6 +45,10 @@ func (sh *Shard) load() error {
 	if err != nil {
 		return err
 	}
+	if ok && string(row) == string(restoringRow) {
+		// The process died in ReadSnapshot: what is there is no state at all.
+		return sh.store.wipeShard(sh.id, nil)
+	}
 	if !ok || len(row) != 24 {
 		return fmt.Errorf("applied index of %d bytes: %w", len(row), ErrCorrupt)
 	}
@@ -84,16 +87,10 @@ func partitionOf(k []byte) PartitionID {
 }
 
 func (sh *Shard) loadLog(k, v []byte) error {
-	if len(k) != 12 || len(v) < logRowFixed || (len(v)-logRowFixed)%12 != 0 {
-		return fmt.Errorf("log row of %d and %d bytes: %w", len(k), len(v), ErrCorrupt)
+	if len(k) != 12 {
+		return fmt.Errorf("log row with a key of %d bytes: %w", len(k), ErrCorrupt)
 	}
-	le := binary.LittleEndian
-	l := sh.openLog(partitionOf(k))
-	l.start, l.end, l.maxTS, l.flags = Offset(le.Uint64(v)), Offset(le.Uint64(v[8:])), int64(le.Uint64(v[16:])), AppendFlags(v[24])
-	for v = v[logRowFixed:]; len(v) > 0; v = v[12:] {
-		l.epochs = append(l.epochs, EpochStart{int32(le.Uint32(v)), Offset(le.Uint64(v[4:]))})
-	}
-	return nil
+	return sh.openLog(partitionOf(k)).decode(v)
 }
 
 func (sh *Shard) loadSegment(k, v []byte) error {
@@ -106,6 +103,9 @@ func (sh *Shard) loadSegment(k, v []byte) error {
 	}
 	le := binary.LittleEndian
 	size := int64(le.Uint64(v[8:]))
+	if size <= segmentHeader {
+		return fmt.Errorf("partition %v: segment of %d bytes: %w", l.id, size, ErrCorrupt)
+	}
 	s := &segment{
 		base: Offset(binary.BigEndian.Uint64(k[12:])), file: le.Uint64(v), size: size, written: size, synced: size, recorded: size,
 		indexed: int64(le.Uint64(v[40:])), end: Offset(le.Uint64(v[16:])), maxTS: int64(le.Uint64(v[24:])), fs: sh.store.cfg.FS,
@@ -135,16 +135,13 @@ func (l *Log) loadProducer(k, v []byte) error {
 func (l *Log) verify() error {
 	for i, s := range l.segs {
 		st, err := s.fs.Stat(s.path)
-		if s.size == segmentHeader && errors.Is(err, os.ErrNotExist) {
-			continue // never written
-		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		if st.Size() < s.size {
 			return fmt.Errorf("%s has %d bytes, want %d: %w", s.path, st.Size(), s.size, ErrCorrupt)
 		}
-		if i < len(l.segs)-1 || s.size == segmentHeader {
+		if i < len(l.segs)-1 {
 			continue
 		}
 		if err := s.open(); err != nil {

@@ -22,16 +22,18 @@ type Log struct {
 	id PartitionID
 	sh *Shard
 
-	mu      sync.RWMutex
-	segs    []*segment // in order of offsets; the last one is appended to
-	start   Offset
-	end     Offset
-	flags   AppendFlags
-	maxTS   int64
-	epochs  []EpochStart
-	tail    []byte // what the last segment has beyond written
-	changed chan struct{}
-	dropped bool
+	mu    sync.RWMutex
+	segs  []*segment // in order of offsets; the last one is appended to
+	start Offset
+	end   Offset
+	flags AppendFlags
+	// tableFrom is the offset from which on every record is in the partition's table: the log was compacted since.
+	tableFrom Offset
+	maxTS     int64
+	epochs    []EpochStart
+	tail      []byte // what the last segment has beyond written
+	changed   chan struct{}
+	dropped   bool
 
 	// For Apply and, holding the shard's lock, a checkpoint.
 	dirty     bool
@@ -149,7 +151,9 @@ func (l *Log) read(from Offset, maxBytes int, buf []byte) (out []byte, again boo
 	l.mu.RLock()
 	switch {
 	case l.dropped:
-		err = ErrDropped
+		if err = l.sh.readable(); err == nil {
+			err = ErrDropped
+		}
 	case from < l.start || from > l.end:
 		err = fmt.Errorf("offset %d is not in [%d, %d]: %w", from, l.start, l.end, ErrOffset)
 	}
@@ -323,6 +327,9 @@ func (l *Log) append(v batch.View, epoch int32, flags AppendFlags) (base Offset)
 	s.size += int64(len(v))
 	l.end += Offset(v.LastOffsetDelta()) + 1
 	s.end = l.end
+	if flags&^l.flags&Compacted != 0 {
+		l.tableFrom = base
+	}
 	l.flags = flags
 	if ts := v.MaxTimestamp(); ts > s.maxTS {
 		s.maxTS = ts
@@ -375,8 +382,11 @@ func (l *Log) trim(newStart Offset) (gone []*segment) {
 	}
 	l.start = newStart
 	n := 0
-	for n < len(l.segs)-1 && l.segs[n].end <= newStart { // the last one stays to be appended to
+	for n < len(l.segs) && l.segs[n].end <= newStart {
 		n++
+	}
+	if n == len(l.segs) {
+		l.tail = l.tail[:0] // the next append starts a segment
 	}
 	gone = slices.Clone(l.segs[:n])
 	l.segs = slices.Delete(l.segs, 0, n)

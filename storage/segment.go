@@ -26,6 +26,8 @@ type segment struct {
 	recorded int64  // size in the row a checkpoint wrote, or is writing
 	maxTS    int64  // largest timestamp, ms; of an empty segment the smallest int64
 
+	compacted bool // since the last restart
+
 	// index has one entry per IndexInterval bytes from position indexed on; the rest is read from the file when asked.
 	index   []indexEntry
 	indexed int64

@@ -33,8 +33,7 @@ type Shard struct {
 	logs        map[PartitionID]*Log
 	tasks       map[taskKey]*taskState
 	dirtyLogs   []*Log
-	deadRows    []segmentKey // rows of segments that are gone
-	doomed      []*segment   // files to remove when a checkpoint that does not name them is durable
+	doomed      []*segment // files to remove when a checkpoint that does not name them is durable
 	nextFile    uint64
 
 	checkpointing sync.Mutex // one checkpoint, restore or compaction swap at a time
@@ -404,10 +403,10 @@ func (sh *Shard) applyDropTopic(t TopicID) {
 	}
 }
 
-// retire leaves segments that are out of their log to the next checkpoint.
+// retire deletes the rows of segments that are out of their log; the files go after the next checkpoint.
 func (sh *Shard) retire(l *Log, gone []*segment) {
 	for _, s := range gone {
-		sh.deadRows = append(sh.deadRows, segmentKey{l.id, s.base})
+		sh.deleteRow([]byte(segmentSpace), segmentKey{l.id, s.base}.bytes())
 	}
 	sh.doomed = append(sh.doomed, gone...)
 }

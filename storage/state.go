@@ -206,18 +206,8 @@ func (sh *Shard) scanner(space Space, lo, hi []byte) (*scanner, error) {
 		opts.UpperBound = append(prefix[:len(prefix):len(prefix)], hi...)
 	}
 	sc := &scanner{prefix: len(prefix)}
-	below := true
 	sh.mu.RLock()
-	for _, l := range [...]*layer{sh.active, sh.frozen} {
-		t, hides := l.find(space)
-		if t != nil {
-			sc.views = append(sc.views, t.view())
-		}
-		if hides {
-			below = false
-			break
-		}
-	}
+	below := sc.addLayers(sh, space)
 	var err error
 	if below {
 		sc.it, err = sh.store.db.NewIter(&opts)
@@ -226,6 +216,27 @@ func (sh *Shard) scanner(space Space, lo, hi []byte) (*scanner, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("storage: %w", err), sc.close())
 	}
+	sc.start(lo, hi)
+	return sc, nil
+}
+
+// addLayers takes views of what the layers have of space, newest first, and tells whether older rows count. The caller
+// holds sh.mu.
+func (sc *scanner) addLayers(sh *Shard, space Space) (below bool) {
+	for _, l := range [...]*layer{sh.active, sh.frozen} {
+		t, hides := l.find(space)
+		if t != nil {
+			sc.views = append(sc.views, t.view())
+		}
+		if hides {
+			return false
+		}
+	}
+	return true
+}
+
+// start moves to the first key.
+func (sc *scanner) start(lo, hi []byte) {
 	for _, v := range sc.views {
 		sc.rows = append(sc.rows, v.sorted(lo, hi))
 	}
@@ -233,7 +244,6 @@ func (sh *Shard) scanner(space Space, lo, hi []byte) (*scanner, error) {
 		sc.it.First()
 	}
 	sc.next()
-	return sc, nil
 }
 
 func (sc *scanner) valid() bool { return sc.alive }

@@ -11,10 +11,17 @@ import (
 	"github.com/weirdb/weir/storage/batch"
 )
 
+// tester is what testing.T and rapid.T share.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // node is a shard of a store on a memory disk, and the journal it was fed from.
 type node struct {
 	*Shard
-	t       testing.TB
+	t       tester
 	cfg     Config
 	store   *Store
 	journal [][]byte // entry i has index i+1
@@ -97,7 +104,7 @@ func records(ts int64, rows ...kv) []byte {
 }
 
 // read returns all records of a log from an offset on.
-func read(t testing.TB, l *Log, from Offset) (out []string) {
+func read(t tester, l *Log, from Offset) (out []string) {
 	t.Helper()
 	var d batch.Decoder
 	for from < l.End() {
@@ -131,7 +138,7 @@ func read(t testing.TB, l *Log, from Offset) (out []string) {
 	return out
 }
 
-func scan(t testing.TB, sh *Shard, s Space) (out []string) {
+func scan(t tester, sh *Shard, s Space) (out []string) {
 	t.Helper()
 	err := sh.Scan(s, nil, nil, func(k, v []byte) bool {
 		out = append(out, fmt.Sprintf("%s=%s", k, v))
@@ -143,7 +150,7 @@ func scan(t testing.TB, sh *Shard, s Space) (out []string) {
 	return out
 }
 
-func diff(t testing.TB, what string, got, want any) {
+func diff(t tester, what string, got, want any) {
 	t.Helper()
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		t.Fatalf("%s:\ngot  %s\nwant %s", what, g, w)

@@ -112,7 +112,8 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFormat(cfg.FS, cfg.Dir); err != nil {
+	made, err := checkFormat(cfg.FS, cfg.Dir)
+	if err != nil {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, shards: make(map[ShardID]*Shard), kick: make(chan struct{}, 1), quit: make(chan struct{})}
@@ -130,40 +131,56 @@ func Open(cfg Config) (*Store, error) {
 	if s.db, err = pebble.Open(cfg.FS.PathJoin(cfg.Dir, "state"), opts); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	if err := s.load(); err != nil {
+	if err = s.load(); err == nil && !made {
+		err = finishFormat(cfg.FS, cfg.Dir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
 	s.done.Go(s.checkpointLoop)
 	return s, nil
 }
 
-// checkFormat makes the directory ours, or finds out that it is.
-func checkFormat(fs vfs.FS, dir string) error {
+// checkFormat finds out whether the directory is a store, made, or can become one: it is empty, or a crash hit its
+// making. In between, from here to finishFormat, formatFile.tmp stands there alone for "being made".
+func checkFormat(fs vfs.FS, dir string) (made bool, err error) {
 	if err := makeDir(fs, dir); err != nil {
-		return err
+		return false, err
 	}
 	path := fs.PathJoin(dir, formatFile)
 	b, err := readFile(fs, path)
 	switch {
 	case err == nil && string(b) == formatText:
-		return nil
+		return true, nil
 	case err == nil && len(b) >= 13 && string(b[:13]) == formatText[:13]:
-		return fmt.Errorf("%s says %q, this weir reads %q: %w", path, b, formatText, ErrNewer)
+		return false, fmt.Errorf("%s says %q, this weir reads %q: %w", path, b, formatText, ErrNewer)
 	case err == nil:
-		return fmt.Errorf("%s says %.32q: %w", path, b, ErrForeign)
+		return false, fmt.Errorf("%s says %.32q: %w", path, b, ErrForeign)
 	case !errors.Is(err, os.ErrNotExist):
-		return err
+		return false, err
 	}
 	names, err := fs.List(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if i := slices.IndexFunc(names, func(n string) bool { return n != formatFile+".tmp" }); i >= 0 {
-		return fmt.Errorf("%s has no file %s, but holds %s: %w", dir, formatFile, names[i], ErrForeign)
+	if len(names) > 0 && !slices.Contains(names, formatFile+".tmp") {
+		return false, fmt.Errorf("%s has no file %s, but holds %s: %w", dir, formatFile, names[0], ErrForeign)
+	}
+	if err := fs.RemoveAll(fs.PathJoin(dir, "state")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, err
 	}
 	if err := writeFile(fs, path+".tmp", formatText); err != nil {
+		return false, err
+	}
+	return false, syncDir(fs, dir)
+}
+
+// finishFormat says that the store is made.
+func finishFormat(fs vfs.FS, dir string) error {
+	if err := syncDir(fs, fs.PathJoin(dir, "state")); err != nil {
 		return err
 	}
+	path := fs.PathJoin(dir, formatFile)
 	if err := fs.Rename(path+".tmp", path); err != nil {
 		return err
 	}
