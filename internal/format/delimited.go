@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -9,6 +10,12 @@ import (
 
 // DELIMITED is CSV as commons-csv's CSVFormat.DEFAULT reads and writes it
 // (RFC 4180 with a delimiter of choice), one record a line.
+
+var (
+	errNoFields  = errors.New("no fields in record")
+	errManyLines = errors.New("more than one line in a record")
+	errNoQuote   = errors.New("no closing quote")
+)
 
 type delimitedDecoder struct {
 	spec  Spec
@@ -53,8 +60,8 @@ func (d *delimitedDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, 
 
 func (d *delimitedDecoder) row(cols []*vec.Vec, i int, b []byte) error {
 	b = trimBreak(b)
-	if len(b) == 0 && len(d.col) != 1 {
-		return fmt.Errorf("no data in record")
+	if len(b) == 0 {
+		return errNoFields
 	}
 	for f, more := 0, true; more; f++ {
 		var text []byte
@@ -153,6 +160,9 @@ func (d *delimitedDecoder) field(b []byte) (text []byte, quoted bool, rest []byt
 		if err != nil {
 			return nil, true, nil, false, err
 		}
+		for len(rest) > 0 && rest[0] != d.spec.Delimiter && (rest[0] == ' ' || rest[0] == '\t') {
+			rest = rest[1:]
+		}
 		if len(rest) == 0 {
 			return text, true, nil, false, nil
 		}
@@ -166,7 +176,7 @@ func (d *delimitedDecoder) field(b []byte) (text []byte, quoted bool, rest []byt
 		case d.spec.Delimiter:
 			return b[:i], false, b[i+1:], true, nil
 		case '\r', '\n':
-			return nil, false, nil, false, fmt.Errorf("more than one line in a record")
+			return nil, false, nil, false, errManyLines
 		}
 	}
 	return b, false, nil, false, nil
@@ -184,7 +194,7 @@ func (d *delimitedDecoder) quoted(b []byte) (text, rest []byte, err error) {
 		}
 		return d.unquote(b)
 	}
-	return nil, nil, fmt.Errorf("no closing quote")
+	return nil, nil, errNoQuote
 }
 
 // unquote is quoted for a field that holds quotes; its text is built in d.tmp.
@@ -198,7 +208,7 @@ func (d *delimitedDecoder) unquote(b []byte) (text, rest []byte, err error) {
 		}
 		d.tmp = append(d.tmp, b[i])
 	}
-	return nil, nil, fmt.Errorf("no closing quote")
+	return nil, nil, errNoQuote
 }
 
 type delimitedEncoder struct {
@@ -258,9 +268,10 @@ func (e *delimitedEncoder) Append(dst []byte, cols []*vec.Vec, row int) ([]byte,
 	return dst, false, nil
 }
 
-// text appends a field, in quotes if commons-csv's minimal mode puts it in
-// quotes: it holds a delimiter, a quote or a line break, begins with a
-// character up to '#', ends with one up to a space, or is empty and the first.
+// text appends a field, in quotes if commons-csv 1.4 in its minimal mode would
+// put it in quotes (CSVPrinter.printAndQuote): it holds a delimiter, a quote or
+// a line break, begins with a character up to '#', ends with one up to a space,
+// or is the first and does not begin with an ASCII letter or digit.
 func (e *delimitedEncoder) text(dst, text []byte, first bool) []byte {
 	if !e.mustQuote(text, first) {
 		return append(dst, text...)
@@ -279,7 +290,9 @@ func (e *delimitedEncoder) mustQuote(text []byte, first bool) bool {
 	if len(text) == 0 {
 		return first
 	}
-	if text[0] <= '#' || text[len(text)-1] <= ' ' {
+	c := text[0]
+	alnum := c-'0' <= 9 || c|0x20-'a' < 26
+	if c <= '#' || first && !alnum || text[len(text)-1] <= ' ' {
 		return true
 	}
 	for _, c := range text {

@@ -24,9 +24,10 @@ type jsonDecoder struct {
 	keys  jsonKeys
 	// seen says by column in which record it was set last: gen if by a name
 	// that matched when folded, gen+1 if by its exact name.
-	seen []uint64
-	gen  uint64
-	tmp  []byte // text of strings that are parsed further
+	seen   []uint64
+	gen    uint64
+	tmp    []byte        // text of strings that are parsed further
+	failed []jsonFailure // in the record being read
 	// entries is a stack of the maps being read.
 	entries []mapSpan
 }
@@ -142,6 +143,7 @@ func (d *jsonDecoder) object(cols []*vec.Vec, row int, b []byte) error {
 		p = skipSpace(b, p)
 	}
 	d.gen += 2
+	d.failed = d.failed[:0]
 	found := 0
 	if p < len(b) && b[p] == '}' {
 		p++
@@ -159,7 +161,13 @@ func (d *jsonDecoder) object(cols []*vec.Vec, row int, b []byte) error {
 		}
 	}
 	if p < len(b) {
-		return onlySpace(b, p)
+		if err := onlySpace(b, p); err != nil {
+			return err
+		}
+	}
+	if len(d.failed) > 0 {
+		f := d.failed[0]
+		return fmt.Errorf("field %s: %w", d.keys.names[f.col], f.err)
 	}
 	return nil
 }
@@ -191,10 +199,10 @@ func (d *jsonDecoder) members(cols []*vec.Vec, row int, b []byte, p int) (next, 
 			c := k.col
 			d.seen[c] = d.gen + k.exact
 			found++
-			p, err = d.set(cols[c], row, d.cols[c], b, p)
-			if err != nil {
-				err = d.inField(k.col, err)
+			if next, err = d.set(cols[c], row, d.cols[c], b, p); err != nil {
+				next, err = d.postpone(c, err, b, p)
 			}
+			p = next
 		case k.col == noColumn:
 			if p < len(b) && b[p] == '"' {
 				p, err = skipString(b, p)
@@ -224,8 +232,21 @@ func (d *jsonDecoder) members(cols []*vec.Vec, row int, b []byte, p int) (next, 
 	}
 }
 
-func (d *jsonDecoder) inField(col int32, err error) error {
-	return fmt.Errorf("field %s: %w", d.keys.names[col], err)
+// postpone notes that a column cannot take the value at p: the record is broken
+// unless another value of that name comes. It returns the place after the value.
+func (d *jsonDecoder) postpone(col int32, err error, b []byte, p int) (int, error) {
+	next, malformed := skipValue(b, p, 1)
+	if malformed != nil {
+		return next, malformed
+	}
+	d.failed = append(d.failed, jsonFailure{col, err})
+	return next, nil
+}
+
+// A jsonFailure is a column that could not take its value.
+type jsonFailure struct {
+	col int32
+	err error
 }
 
 // setMany reads a value that several columns ask for or whose name came before.
@@ -242,10 +263,11 @@ func (d *jsonDecoder) setMany(cols []*vec.Vec, row int, k *jsonKey, b []byte, p,
 			continue // the exact name wins, whichever came last
 		default:
 			clearNull(cols[t.col], row)
+			d.failed = slices.DeleteFunc(d.failed, func(f jsonFailure) bool { return f.col == t.col })
 		}
 		d.seen[t.col] = d.gen + t.exact
 		if _, err := d.set(cols[t.col], row, d.cols[t.col], b, p); err != nil {
-			return p, found, d.inField(t.col, err)
+			d.failed = append(d.failed, jsonFailure{t.col, err})
 		}
 	}
 	return next, found, nil

@@ -233,6 +233,8 @@ func TestJSONRecords(t *testing.T) {
 	check(`{"id":1}`, `1 NULL NULL`)
 	check(`{"id":1,"ID":2,"Id":3}`, `2 NULL NULL`) // the exact name wins
 	check(`{"ID":1,"ID":2}`, `2 NULL NULL`)        // else the last one
+	check(`{"ID":true,"ID":2}`, `2 NULL NULL`)
+	check(`{"ID":2,"ID":true}`, badRecord)
 	check(`{"ID":1,"ID":null}`, `NULL NULL NULL`)
 	check(`{"ID":null,"ID":1}`, `1 NULL NULL`)
 	check(`{"\u0049D":7}`, `7 NULL NULL`)

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/weirdb/weir/internal/vec"
@@ -70,7 +72,9 @@ func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) (err error) {
 		if c < 0 {
 			b, err = vec.SkipCol(d.fields[f].Type, b)
 		} else {
-			b, err = cols[c].SetCol(i, b)
+			if b, err = cols[c].SetCol(i, b); err == nil && !cols[c].Nulls.Has(i) {
+				err = wellFormed(&d.fields[f].Type, cols[c], i)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("field %s: %w", d.fields[f].Name, err)
@@ -83,6 +87,79 @@ func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) (err error) {
 		cols[a.to].CopyRow(i, cols[a.from], i)
 	}
 	return nil
+}
+
+// wellFormed refuses payloads on which those who read the column would stumble.
+func wellFormed(t *vec.Type, v *vec.Vec, i int) error {
+	switch t.Kind {
+	case vec.Decimal, vec.UUID, vec.Interval, vec.Array, vec.Map, vec.Struct:
+		return checkPayload(t, v.Bytes(i))
+	}
+	return nil
+}
+
+var errPayload = errors.New("malformed value")
+
+// checkPayload checks a value in the bytes layout down to its leaves.
+func checkPayload(t *vec.Type, b []byte) error {
+	switch t.Kind {
+	case vec.Decimal:
+		if _, _, ok := vec.SmallDecimal(b); ok {
+			return nil
+		}
+		_, err := vec.DecodeDecimal(b)
+		return err
+	case vec.UUID, vec.Interval:
+		if len(b) != 16 {
+			return errPayload
+		}
+		return nil
+	case vec.Struct:
+		var err error
+		for i := range t.Fields {
+			if b, err = checkElement(&t.Fields[i].Type, b); err != nil {
+				return err
+			}
+		}
+	case vec.Array, vec.Map:
+		n, k := binary.Uvarint(b)
+		if k <= 0 || n > uint64(len(b)) { // an element takes a byte at least
+			return errPayload
+		}
+		b = b[k:]
+		for range n {
+			var err error
+			if t.Kind == vec.Map {
+				if b, err = checkElement(t.Key, b); err != nil {
+					return err
+				}
+			}
+			if b, err = checkElement(t.Elem, b); err != nil {
+				return err
+			}
+		}
+	default:
+		return nil
+	}
+	if len(b) != 0 {
+		return errPayload
+	}
+	return nil
+}
+
+// checkElement checks the first value of the row encoding in b.
+func checkElement(t *vec.Type, b []byte) (rest []byte, err error) {
+	p, rest, err := element(*t, b)
+	if err != nil || p == nil {
+		return rest, err
+	}
+	if t.Layout() == vec.InInts {
+		if _, n := binary.Varint(p); n <= 0 {
+			return nil, errPayload
+		}
+		return rest, nil
+	}
+	return rest, checkPayload(t, p)
 }
 
 type nativeEncoder struct{}

@@ -3,6 +3,7 @@ package format
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
@@ -35,6 +36,7 @@ type Spec struct {
 	// Wrap puts a single field in an object, {"F": 1}, instead of writing it
 	// bare, 1. Several fields are always in an object. Only JSON looks at it.
 	Wrap bool
+	Key  bool // the record's key, not its value; only error messages look at it
 }
 
 // A Decoder reads records into columns. It belongs to one goroutine.
@@ -112,21 +114,24 @@ func Known(name string) bool {
 // ParseDelimiter reads the delimiter option of DELIMITED: one character, SPACE
 // or TAB.
 func ParseDelimiter(s string) (byte, error) {
+	const example = "\nExample valid value: ';'" // a part of ksqlDB's message
 	switch {
 	case strings.EqualFold(s, "SPACE"):
 		return ' ', nil
 	case strings.EqualFold(s, "TAB"):
 		return '\t', nil
 	case strings.TrimSpace(s) == "":
-		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Delimiter cannot be empty, if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'")
-	case len(s) != 1:
-		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: '%s'. Delimiter must be a single character or TAB,SPACE", s)
-	case s[0] == '"' || s[0] == '\r' || s[0] == '\n' || s[0] >= 0x80:
-		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: '%s'", s).
+		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Delimiter cannot be empty, if you meant to have a tab or space for delimiter, please use the special values 'TAB' or 'SPACE'%s", example)
+	case utf8.RuneCountInString(s) != 1:
+		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: '%s'. Delimiter must be a single character or TAB,SPACE%s", s, example)
+	case !validDelimiter(s[0]):
+		return 0, pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: '%s'%s", s, example).
 			Hintf("A delimiter is an ASCII character other than a quote or a line break.")
 	}
 	return s[0], nil
 }
+
+func validDelimiter(c byte) bool { return c != '"' && c != '\r' && c != '\n' && c < utf8.RuneSelf }
 
 // Validate tells whether the format can hold the fields. The messages are
 // those of ksqlDB, which tools match.
@@ -139,8 +144,8 @@ func (s Spec) Validate() error {
 			}
 		}
 	case Delimited:
-		if d := s.Delimiter; d == '"' || d == '\r' || d == '\n' || d >= 0x80 {
-			return pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: '%c'", d)
+		if !validDelimiter(s.Delimiter) {
+			return pgerr.Newf(pgerr.InvalidParameterValue, "Invalid delimiter value: %q", s.Delimiter)
 		}
 		for _, f := range s.Fields {
 			if nested(f.Type.Kind) {
@@ -149,7 +154,7 @@ func (s Spec) Validate() error {
 		}
 	case Kafka:
 		if len(s.Fields) != 1 {
-			return pgerr.Newf(pgerr.FeatureNotSupported, "The 'KAFKA' format only supports a single field. Got: %s", columnList(s.Fields))
+			return pgerr.Newf(pgerr.FeatureNotSupported, "The 'KAFKA' format only supports a single field. Got: %s", s.columns())
 		}
 		switch f := s.Fields[0]; f.Type.Kind {
 		case vec.Int32, vec.Int64, vec.Float64, vec.Text, vec.Bytes:
@@ -159,7 +164,7 @@ func (s Spec) Validate() error {
 		}
 	case None:
 		if len(s.Fields) > 0 {
-			return pgerr.Newf(pgerr.FeatureNotSupported, "The 'NONE' format can only be used when no columns are defined. Got: %s", columnList(s.Fields))
+			return pgerr.Newf(pgerr.FeatureNotSupported, "The 'NONE' format can only be used when no columns are defined. Got: %s", s.columns())
 		}
 	case Native:
 	default:
@@ -211,16 +216,19 @@ func kindName(t vec.Type) string {
 	return vec.Of(t.Kind).KSQL()
 }
 
-func columnList(fields []vec.Field) string {
+// columns lists the fields as ksqlDB's messages do.
+func (s Spec) columns() string {
 	var b strings.Builder
-	b.WriteByte('[')
-	for i, f := range fields {
+	for i, f := range s.Fields {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		fmt.Fprintf(&b, "`%s` %s", f.Name, f.Type.KSQL())
+		if s.Key {
+			b.WriteString(" KEY")
+		}
 	}
-	return b.String() + "]"
+	return "[" + b.String() + "]"
 }
 
 // nullRow makes row i of all columns null.

@@ -116,33 +116,10 @@ func parseISODate(b []byte) (days int64, rest []byte, ok bool) {
 	y, ok1 := parseDigits(b[0:4])
 	m, ok2 := parseDigits(b[5:7])
 	d, ok3 := parseDigits(b[8:10])
-	if !ok1 || !ok2 || !ok3 || m < 1 || m > 12 || d < 1 || d > daysIn(y, m) {
+	if !ok1 || !ok2 || !ok3 || m < 1 || m > 12 || d < 1 || d > vec.DaysInMonth(int64(y), m) {
 		return 0, b, false
 	}
-	return daysSinceEpoch(y, m, d), b[10:], true
-}
-
-func daysIn(y, m int) int {
-	switch m {
-	case 2:
-		if y%4 == 0 && (y%100 != 0 || y%400 == 0) {
-			return 29
-		}
-		return 28
-	case 4, 6, 9, 11:
-		return 30
-	}
-	return 31
-}
-
-// daysSinceEpoch counts the days of the proleptic Gregorian calendar, in years
-// that begin in March so that leap days end them.
-func daysSinceEpoch(y, m, d int) int64 {
-	if m <= 2 {
-		y--
-		m += 12
-	}
-	return int64(365*y+y/4-y/100+y/400+(153*(m-3)+2)/5+d-1) - 719468
+	return vec.DaysFromCivil(int64(y), m, d), b[10:], true
 }
 
 // parseISOTime reads hh:mm[:ss[.fraction]].
@@ -303,8 +280,8 @@ func parseBytesKind(dst []byte, t vec.Type, text []byte) ([]byte, error) {
 		}
 		return append(dst, u[:]...), nil
 	case vec.Interval:
-		x, ok := parseISODuration(text)
-		if !ok {
+		x, err := vec.ParseInterval(string(text))
+		if err != nil {
 			return dst, cannotRead(text, t)
 		}
 		return vec.AppendInterval(dst, x), nil
@@ -363,114 +340,6 @@ func appendUUID(dst, u []byte) []byte {
 	return dst
 }
 
-// appendISODuration appends an interval as an ISO 8601 duration with a sign on
-// each part, as PostgreSQL's iso_8601 style does.
-func appendISODuration(dst []byte, x vec.IntervalValue) []byte {
-	part := func(n int64, unit byte) {
-		if n != 0 {
-			dst = append(strconv.AppendInt(dst, n, 10), unit)
-		}
-	}
-	start := len(dst)
-	dst = append(dst, 'P')
-	part(int64(x.Months/12), 'Y')
-	part(int64(x.Months%12), 'M')
-	part(int64(x.Days), 'D')
-	if x.Micros != 0 {
-		dst = append(dst, 'T')
-		part(x.Micros/3600000000, 'H')
-		part(x.Micros/60000000%60, 'M')
-		if us := x.Micros % 60000000; us != 0 {
-			if us < 0 {
-				dst = append(dst, '-')
-				us = -us
-			}
-			dst = strconv.AppendInt(dst, us/1000000, 10)
-			if us %= 1000000; us != 0 {
-				dst = append(dst, '.')
-				at := len(dst)
-				dst = strconv.AppendInt(dst, us+1000000, 10)
-				copy(dst[at:], dst[at+1:])
-				dst = dst[:len(dst)-1]
-				for dst[len(dst)-1] == '0' {
-					dst = dst[:len(dst)-1]
-				}
-			}
-			dst = append(dst, 'S')
-		}
-	}
-	if len(dst) == start+1 {
-		dst = append(dst, "T0S"...)
-	}
-	return dst
-}
-
-// parseISODuration reads PnYnMnWnDTnHnMn.nS.
-func parseISODuration(b []byte) (x vec.IntervalValue, ok bool) {
-	if len(b) < 2 || b[0] != 'P' {
-		return x, false
-	}
-	var months, days int64
-	clock := false
-	for b = b[1:]; len(b) > 0; {
-		if b[0] == 'T' && !clock && len(b) > 1 {
-			clock = true
-			b = b[1:]
-			continue
-		}
-		neg := b[0] == '-'
-		if neg || b[0] == '+' {
-			b = b[1:]
-		}
-		p := skipDigits(b, 0)
-		n, err := strconv.ParseInt(view(b[:p]), 10, 64)
-		if err != nil || p == len(b) {
-			return x, false
-		}
-		var fraction int64
-		if b[p] == '.' {
-			unit, q := int64(100000), p+1
-			for ; q < len(b) && b[q]-'0' <= 9; q++ {
-				fraction += int64(b[q]-'0') * unit
-				unit /= 10
-			}
-			if p = q; p == len(b) || b[p] != 'S' {
-				return x, false
-			}
-		}
-		if neg {
-			n, fraction = -n, -fraction
-		}
-		sum, unit := &days, int64(1)
-		switch c := b[p]; {
-		case c == 'Y' && !clock:
-			sum, unit = &months, 12
-		case c == 'M' && !clock:
-			sum = &months
-		case c == 'W' && !clock:
-			unit = 7
-		case c == 'D' && !clock:
-		case c == 'H' && clock:
-			sum, unit = &x.Micros, 3600000000
-		case c == 'M' && clock:
-			sum, unit = &x.Micros, 60000000
-		case c == 'S' && clock:
-			sum, unit = &x.Micros, 1000000
-		default:
-			return x, false
-		}
-		if n > math.MaxInt64/4/unit || n < math.MinInt64/4/unit {
-			return x, false
-		}
-		if *sum += n*unit + fraction; *sum > math.MaxInt64/2 || *sum < math.MinInt64/2 {
-			return x, false
-		}
-		b = b[p+1:]
-	}
-	x.Months, x.Days = int32(months), int32(days)
-	return x, int64(x.Months) == months && int64(x.Days) == days
-}
-
 // appendBytesText appends the text of a value in the bytes layout that is
 // neither nested nor text.
 func appendBytesText(dst []byte, k vec.Kind, b []byte) []byte {
@@ -483,7 +352,7 @@ func appendBytesText(dst []byte, k vec.Kind, b []byte) []byte {
 	case vec.UUID:
 		return appendUUID(dst, b)
 	case vec.Interval:
-		return appendISODuration(dst, vec.DecodeInterval(b))
+		return vec.AppendTextValue(dst, vec.Of(k), vec.DecodeInterval(b), nil)
 	}
 	return append(dst, b...)
 }
