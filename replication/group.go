@@ -50,8 +50,8 @@ type Group struct {
 	left sync.Once
 	work sync.WaitGroup
 
-	mu   sync.RWMutex // held for reading while proposing
-	run  *run         // nil once closed or failed
+	mu   sync.RWMutex
+	run  *run // nil once closed or failed
 	wire atomic.Pointer[line]
 
 	lead struct {
@@ -64,14 +64,16 @@ type Group struct {
 // A run is one life of raft. There is a second one only after a divergent log was
 // replaced, see machine.Restore.
 type run struct {
-	raft     *raft.Raft
-	trans    *raft.NetworkTransport
-	line     *line
-	observer *raft.Observer
-	observed chan raft.Observation
-	queue    chan *proposal
-	work     sync.WaitGroup
-	reaped   chan struct{}
+	raft      *raft.Raft
+	trans     *raft.NetworkTransport
+	line      *line
+	observer  *raft.Observer
+	observed  chan raft.Observation
+	queue     chan *proposal
+	proposing sync.WaitGroup // those who may yet send to queue
+	work      sync.WaitGroup
+	reaped    chan struct{}
+	over      chan struct{} // closed when raft is shut down
 }
 
 func openGroup(n *Node, id uint32, voters []Voter, fsm FSM) (*Group, error) {
@@ -133,6 +135,7 @@ func (g *Group) startRaft() (_ *run, err error) {
 		observed: make(chan raft.Observation, 1),
 		queue:    make(chan *proposal, maxPending),
 		reaped:   make(chan struct{}),
+		over:     make(chan struct{}),
 	}
 	g.wire.Store(r.line)
 	r.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -181,9 +184,12 @@ func (g *Group) startRaft() (_ *run, err error) {
 	return r, nil
 }
 
-// end ends r. Nobody proposes to it any more.
+// end ends r, which is not the group's run any more.
 func (r *run) end() {
-	close(r.queue)
+	r.work.Go(func() {
+		r.proposing.Wait()
+		close(r.queue)
+	})
 	drained := time.NewTimer(drainTimeout)
 	select {
 	case <-r.reaped:
@@ -191,6 +197,7 @@ func (r *run) end() {
 	}
 	drained.Stop()
 	_ = r.raft.Shutdown().Error() // it has none; closes trans, and so line
+	close(r.over)
 	r.raft.DeregisterObserver(r.observer)
 	close(r.observed)
 	r.work.Wait()

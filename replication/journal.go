@@ -156,9 +156,18 @@ func (j *journal) close() error {
 	return j.db.Close()
 }
 
-// commit applies b and, if asked, waits until it and all before it are on disk.
-// Any number of goroutines share an fsync.
-func (j *journal) commit(b *pebble.Batch, sync bool) (err error) {
+// commit applies b, waits if asked until it and all before it are on disk, and
+// closes b.
+func (j *journal) commit(b *pebble.Batch, sync bool) error {
+	if err := j.apply(b, sync); err != nil {
+		return err // and b is Pebble's
+	}
+	return b.Close()
+}
+
+// apply is commit for a batch that the caller will reset and use again. Any
+// number of goroutines share an fsync.
+func (j *journal) apply(b *pebble.Batch, sync bool) (err error) {
 	if err := j.failed(); err != nil {
 		return err
 	}
@@ -184,7 +193,7 @@ func (j *journal) commit(b *pebble.Batch, sync bool) (err error) {
 		default:
 		}
 	}
-	return b.Close()
+	return nil
 }
 
 // sync puts all that was committed on disk.

@@ -24,6 +24,9 @@ const (
 	readAheadEntries = 512
 	readAheadBytes   = 1 << 20
 
+	// maxRetainedBatch is the most memory a group keeps for its next batch.
+	maxRetainedBatch = 8 << 20
+
 	// markBytes is how far the marks of a log lie apart at most, and so the least
 	// that is truncated at a time.
 	markBytes = 256 << 10
@@ -38,6 +41,7 @@ type groupLog struct {
 	j     *journal
 	group uint32
 	marks marks
+	batch *pebble.Batch // of StoreLogs, kept for its memory
 
 	moving sync.Mutex // held while the pointer or the first index moves; taken before mu
 
@@ -147,7 +151,12 @@ func (l *groupLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{
 // are NoSync; entries of raft's own never are, which openGroup's repair builds on.
 func (l *groupLog) StoreLogs(logs []*raft.Log) error {
 	last, _ := l.LastIndex()
-	b := l.j.db.NewBatch()
+	b := l.batch
+	if b == nil {
+		b = l.j.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatch))
+	}
+	b.Reset()
+	l.batch = nil // until it has been applied
 	wait := false
 	var confs []configuration
 	for i, e := range logs {
@@ -169,9 +178,10 @@ func (l *groupLog) StoreLogs(logs []*raft.Log) error {
 			}
 		}
 	}
-	if err := l.j.commit(b, wait); err != nil {
+	if err := l.j.apply(b, wait); err != nil {
 		return fmt.Errorf("group %d: %w", l.group, err)
 	}
+	l.batch = b
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range logs {

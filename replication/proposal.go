@@ -50,20 +50,34 @@ func (g *Group) propose(ctx context.Context, f func(r *raft.Raft, wait time.Dura
 		wait = max(time.Until(deadline), 1)
 	}
 	p := &proposal{done: make(chan struct{})}
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if g.run == nil {
+	r := g.enter()
+	if r == nil {
 		return Pending{err: g.refusal()}
 	}
-	if g.run.raft.State() != raft.Leader {
+	defer r.proposing.Done()
+	if r.raft.State() != raft.Leader {
 		return Pending{err: g.notLeader()}
 	}
-	p.future = f(g.run.raft, wait)
-	g.run.queue <- p
+	p.future = f(r.raft, wait)
+	select {
+	case r.queue <- p:
+	case <-r.over:
+	}
 	return Pending{g: g, p: p}
 }
 
-// refusal says why there is no run. g.mu is held.
+// enter returns the present run, which then waits for the caller's proposing.Done
+// before it ends, or nil.
+func (g *Group) enter() *run {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.run != nil {
+		g.run.proposing.Add(1)
+	}
+	return g.run
+}
+
+// refusal says why there is no run.
 func (g *Group) refusal() error {
 	if err := g.failure.Load(); err != nil {
 		return *err
