@@ -364,6 +364,14 @@ func (c *conn) execute(ctx context.Context, name string, limit int64) error {
 	return nil
 }
 
+// validBytes is validText for bytes that are not kept.
+func validBytes(b []byte) error {
+	if utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 {
+		return nil
+	}
+	return validText(string(b))
+}
+
 // validText refuses what is no UTF-8, the only encoding served.
 func validText(s string) error {
 	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
