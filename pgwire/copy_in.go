@@ -98,7 +98,7 @@ func (r *copyReader) setter(t vec.Type) setter {
 	switch {
 	case r.cp.Format == CopyBinary:
 		return func(v *vec.Vec, i int, s []byte) error {
-			x, err := parseBinary(t, s)
+			x, err := vec.ParseBinary(t, s)
 			if err == nil {
 				v.Set(i, x)
 			}
@@ -117,7 +117,7 @@ func (r *copyReader) setter(t vec.Type) setter {
 		if err := validBytes(s); err != nil {
 			return err
 		}
-		x, err := parseText(t, string(s), r.format)
+		x, err := vec.Parse(t, string(s), r.format)
 		if err == nil {
 			v.Set(i, x)
 		}

@@ -242,7 +242,7 @@ func decodeParam(t vec.Type, format int16, raw []byte, f *vec.TextFormat) (vec.V
 	case raw == nil:
 		return nil, nil
 	case format == formatBinary:
-		return parseBinary(t, raw)
+		return vec.ParseBinary(t, raw)
 	case format != formatText:
 		return nil, pgerr.Newf(pgerr.InvalidParameterValue, "unsupported format code: %d", format)
 	}
@@ -253,7 +253,7 @@ func decodeParam(t vec.Type, format int16, raw []byte, f *vec.TextFormat) (vec.V
 	if t.Kind == vec.Unknown {
 		return s, nil
 	}
-	return parseText(t, s, f)
+	return vec.Parse(t, s, f)
 }
 
 // inParameter says which parameter an error is about, as PostgreSQL does, without

@@ -57,7 +57,7 @@ func binaryCell(t vec.Type) cell {
 	case vec.Text, vec.JSON, vec.Bytes:
 		return rawCell
 	}
-	return appendBinary
+	return func(dst []byte, v *vec.Vec, i int, _ *vec.TextFormat) []byte { return vec.AppendBinary(dst, v, i) }
 }
 
 func cells(cols []Column, formats []int16) []cell {
@@ -119,6 +119,9 @@ func rowDescription(cols []Column, formats []int16) *pgproto3.RowDescription {
 	m := &pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(cols))}
 	for i, c := range cols {
 		oid := c.Type.PGOID()
+		if oid == vec.OIDUnknown { // a bare NULL or string: text to clients, as in PostgreSQL
+			oid = vec.OIDText
+		}
 		f := pgproto3.FieldDescription{
 			Name: []byte(c.Name), TableOID: c.Table, TableAttributeNumber: uint16(c.Attr),
 			DataTypeOID: oid, DataTypeSize: typeSize(oid), TypeModifier: c.Type.PGTypmod(),
@@ -147,8 +150,6 @@ func typeSize(oid uint32) int16 {
 		return 16
 	case vec.OIDName:
 		return 64
-	case vec.OIDUnknown:
-		return -2
 	}
 	return -1
 }
