@@ -126,6 +126,9 @@ type Agg struct {
 	// New returns the aggregate for arguments of these types. distinct rows
 	// and FILTER are the caller's business.
 	New func(args []vec.Type) (Aggregator, error)
+	// Retract makes the variant that understands -1 at a higher price, where
+	// New's does not; nil if there is none.
+	Retract func(args []vec.Type) (Aggregator, error)
 }
 
 // An Aggregator adds rows to the states of groups. It is stateless.

@@ -5,8 +5,8 @@ import "sync"
 // The library, by family. A name's overloads are tried in this order where the
 // rules of resolution leave a choice.
 var (
-	funcFamilies  = [][]*Func{}
-	aggFamilies   = [][]*Agg{}
+	funcFamilies  = [][]*Func{arithmetic(), comparison()}
+	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes}
 	tableFamilies = [][]*TableFunc{}
 )
 
