@@ -1,8 +1,11 @@
 package format
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 
 	"github.com/weirdb/weir/internal/vec"
@@ -63,20 +66,32 @@ func (d *delimitedDecoder) row(cols []*vec.Vec, i int, b []byte) error {
 	if len(b) == 0 {
 		return errNoFields
 	}
-	for f, more := 0, true; more; f++ {
+	p, last := 0, len(d.col)-1
+	for f, c := range d.col {
 		var text []byte
-		var quoted bool
-		var err error
-		if text, quoted, b, more, err = d.field(b); err != nil {
-			return err
+		quoted := p < len(b) && b[p] == '"'
+		if quoted {
+			var err error
+			if text, p, err = d.quoted(b, p+1); err != nil {
+				return err
+			}
+		} else {
+			end := scanField(b, p, d.spec.Delimiter)
+			text, p = b[p:end], end
 		}
-		if f >= len(d.col) {
-			return fmt.Errorf("more than %d fields", len(d.col))
+		switch {
+		case p == len(b) && f < last:
+			return fmt.Errorf("%d fields instead of %d", f+1, last+1)
+		case p == len(b):
+		case b[p] == '\n' || b[p] == '\r':
+			return errManyLines
+		case b[p] != d.spec.Delimiter:
+			return fmt.Errorf("%q between a closing quote and the delimiter", b[p])
+		case f == last:
+			return fmt.Errorf("more than %d fields", last+1)
 		}
-		if !more && f+1 < len(d.col) {
-			return fmt.Errorf("%d fields instead of %d", f+1, len(d.col))
-		}
-		c := d.col[f]
+		p++
+
 		if c < 0 {
 			continue
 		}
@@ -96,18 +111,19 @@ func (d *delimitedDecoder) row(cols []*vec.Vec, i int, b []byte) error {
 
 // setText makes the value that text says row i of v.
 func setText(v *vec.Vec, i int, text []byte) (err error) {
-	switch {
-	case v.Type.Kind == vec.Int64:
-		if x, next, ok := scanInt(text, 0); ok && next == len(text) {
-			v.Ints[i] = x
-			return nil
-		}
-	case v.Type.Kind == vec.Bool:
-		v.Ints[i], err = parseBoolText(text, v.Type)
-		return err
-	}
-	switch v.Type.Layout() {
+	k := v.Type.Kind
+	switch k.Layout() {
 	case vec.InInts:
+		if k == vec.Bool {
+			v.Ints[i], err = parseBoolText(text, v.Type)
+			return err
+		}
+		if x, next, ok := scanInt(text, 0); ok && next == len(text) {
+			if x, ok := fromWire(k, x); ok {
+				v.Ints[i] = x
+				return nil
+			}
+		}
 		v.Ints[i], err = parseIntKind(v.Type, text)
 		return err
 	case vec.InFloats:
@@ -153,62 +169,54 @@ func trimBreak(b []byte) []byte {
 	return b
 }
 
-// field splits the first field off b. more tells that another follows.
-func (d *delimitedDecoder) field(b []byte) (text []byte, quoted bool, rest []byte, more bool, err error) {
-	if len(b) > 0 && b[0] == '"' {
-		text, rest, err = d.quoted(b)
-		if err != nil {
-			return nil, true, nil, false, err
-		}
-		for len(rest) > 0 && rest[0] != d.spec.Delimiter && (rest[0] == ' ' || rest[0] == '\t') {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			return text, true, nil, false, nil
-		}
-		if rest[0] != d.spec.Delimiter {
-			return nil, true, nil, false, fmt.Errorf("%q between a closing quote and the delimiter", rest[0])
-		}
-		return text, true, rest[1:], true, nil
-	}
-	for i, c := range b {
-		switch c {
-		case d.spec.Delimiter:
-			return b[:i], false, b[i+1:], true, nil
-		case '\r', '\n':
-			return nil, false, nil, false, errManyLines
+// scanField returns the place of the first delimiter or line break from p on,
+// or len(b).
+func scanField(b []byte, p int, delimiter byte) int {
+	all := ones * uint64(delimiter)
+	for ; p+8 <= len(b); p += 8 {
+		w := binary.LittleEndian.Uint64(b[p:])
+		d, r, n := w^all, w^('\r'*ones), w^('\n'*ones)
+		if m := ((d-ones)&^d | (r-ones)&^r | (n-ones)&^n) & highs; m != 0 {
+			return p + bits.TrailingZeros64(m)>>3
 		}
 	}
-	return b, false, nil, false, nil
+	for p < len(b) && b[p] != delimiter && b[p] != '\r' && b[p] != '\n' {
+		p++
+	}
+	return p
 }
 
-// quoted reads a field in quotes: inside, two quotes stand for one.
-func (d *delimitedDecoder) quoted(b []byte) (text, rest []byte, err error) {
-	b = b[1:]
-	for i := 0; i < len(b); i++ {
-		if b[i] != '"' {
-			continue
-		}
-		if i+1 == len(b) || b[i+1] != '"' {
-			return b[:i], b[i+1:], nil
-		}
-		return d.unquote(b)
+// quoted reads a field whose opening quote stands before p, and the blanks
+// after it. Inside, two quotes stand for one.
+func (d *delimitedDecoder) quoted(b []byte, p int) (text []byte, next int, err error) {
+	end := bytes.IndexByte(b[p:], '"')
+	if end < 0 {
+		return nil, p, errNoQuote
 	}
-	return nil, nil, errNoQuote
+	text, next = b[p:p+end], p+end+1
+	if next < len(b) && b[next] == '"' {
+		if text, next, err = d.unquote(b, p); err != nil {
+			return nil, p, err
+		}
+	}
+	for next < len(b) && b[next] != d.spec.Delimiter && (b[next] == ' ' || b[next] == '\t') {
+		next++
+	}
+	return text, next, nil
 }
 
 // unquote is quoted for a field that holds quotes; its text is built in d.tmp.
-func (d *delimitedDecoder) unquote(b []byte) (text, rest []byte, err error) {
+func (d *delimitedDecoder) unquote(b []byte, p int) (text []byte, next int, err error) {
 	d.tmp = d.tmp[:0]
-	for i := 0; i < len(b); i++ {
-		if b[i] == '"' {
-			if i++; i == len(b) || b[i] != '"' {
-				return d.tmp, b[i:], nil
+	for ; p < len(b); p++ {
+		if b[p] == '"' {
+			if p++; p == len(b) || b[p] != '"' {
+				return d.tmp, p, nil
 			}
 		}
-		d.tmp = append(d.tmp, b[i])
+		d.tmp = append(d.tmp, b[p])
 	}
-	return nil, nil, errNoQuote
+	return nil, p, errNoQuote
 }
 
 type delimitedEncoder struct {
@@ -238,26 +246,18 @@ func (e *delimitedEncoder) Append(dst []byte, cols []*vec.Vec, row int) ([]byte,
 			continue
 		}
 		k := v.Type.Kind
-		switch v.Type.Layout() {
+		switch k.Layout() {
 		case vec.InInts:
-			switch w := infinite(k, v.Ints[r]); {
-			case w != "":
-				dst = e.text(dst, []byte(w), i == 0)
-			case k == vec.Bool:
-				dst = e.text(dst, strconv.AppendBool(e.tmp[:0], v.Ints[r] != 0), i == 0)
-			default:
-				e.tmp = strconv.AppendInt(e.tmp[:0], toWire(k, v.Ints[r]), 10)
-				dst = e.text(dst, e.tmp, i == 0)
-			}
+			dst = e.plain(appendIntText(dst, k, v.Ints[r]), len(dst), i == 0)
 		case vec.InFloats:
 			size := 64
 			if k == vec.Float32 {
 				size = 32
 			}
-			e.tmp = appendDouble(e.tmp[:0], v.Floats[r], size)
-			dst = e.text(dst, e.tmp, i == 0)
+			dst = e.plain(appendDouble(dst, v.Floats[r], size), len(dst), i == 0)
 		default:
-			b := v.Bytes(r)
+			w := v.Views[r]
+			b := v.Data[w.Off : w.Off+w.Len]
 			if k != vec.Text {
 				e.tmp = appendBytesText(e.tmp[:0], k, b)
 				b = e.tmp
@@ -266,6 +266,26 @@ func (e *delimitedEncoder) Append(dst []byte, cols []*vec.Vec, row int) ([]byte,
 		}
 	}
 	return dst, false, nil
+}
+
+func appendIntText(dst []byte, k vec.Kind, x int64) []byte {
+	switch w := infinite(k, x); {
+	case w != "":
+		return append(dst, w...)
+	case k == vec.Bool:
+		return strconv.AppendBool(dst, x != 0)
+	}
+	return strconv.AppendInt(dst, toWire(k, x), 10)
+}
+
+// plain is text for a field that already stands in dst, from start on, and
+// seldom needs quotes.
+func (e *delimitedEncoder) plain(dst []byte, start int, first bool) []byte {
+	if !e.mustQuote(dst[start:], first) {
+		return dst
+	}
+	e.tmp = append(e.tmp[:0], dst[start:]...)
+	return e.text(dst[:start], e.tmp, first)
 }
 
 // text appends a field, in quotes if commons-csv 1.4 in its minimal mode would
@@ -295,10 +315,5 @@ func (e *delimitedEncoder) mustQuote(text []byte, first bool) bool {
 	if c <= '#' || first && !alnum || text[len(text)-1] <= ' ' {
 		return true
 	}
-	for _, c := range text {
-		if c == e.delimiter || c == '"' || c == '\n' || c == '\r' {
-			return true
-		}
-	}
-	return false
+	return scanField(text, 0, e.delimiter) < len(text) || bytes.IndexByte(text, '"') >= 0
 }

@@ -4,28 +4,48 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 
 	"github.com/weirdb/weir/internal/vec"
 )
 
-// The NATIVE format is vec's row encoding: the fields one after another.
+// The NATIVE format is vec's row encoding: the fields one after another. It
+// trusts its writer, which is this server, in one point: fields after the last
+// one wanted are not even looked at.
 
 type nativeDecoder struct {
-	fields []vec.Field
-	col    []int // by field up to the last wanted one: its column, or -1
 	types  []vec.Type
+	fields []nativeField // up to the last one wanted: what follows is not read
+	whole  bool          // the last field is wanted
 	again  []duplicate
+}
+
+// A nativeField is what reading a field takes.
+type nativeField struct {
+	layout vec.Layout
+	check  bool // its payload has an inner form
+	col    int  // -1 to skip it
+	field  vec.Field
 }
 
 // A duplicate is a second column that asks for the same field.
 type duplicate struct{ to, from int }
 
 func newNativeDecoder(s Spec, want []int) *nativeDecoder {
-	d := &nativeDecoder{fields: s.Fields, types: make([]vec.Type, len(want))}
-	d.col, d.again = columnOf(len(s.Fields), want)
+	d := &nativeDecoder{types: make([]vec.Type, len(want))}
 	for i, w := range want {
 		d.types[i] = s.Fields[w].Type
 	}
+	var col []int
+	col, d.again = columnOf(len(s.Fields), want)
+	for i, f := range s.Fields {
+		d.fields = append(d.fields, nativeField{layout: f.Type.Layout(), check: structured(f.Type.Kind), col: col[i], field: f})
+	}
+	for n := len(d.fields); n > 0 && d.fields[n-1].col < 0; n-- {
+		d.fields = d.fields[:n-1]
+	}
+	d.whole = len(d.fields) == len(s.Fields)
 	return d
 }
 
@@ -67,21 +87,55 @@ func (d *nativeDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, err
 	}
 }
 
-func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) (err error) {
-	for f, c := range d.col {
-		if c < 0 {
-			b, err = vec.SkipCol(d.fields[f].Type, b)
-		} else {
-			if b, err = cols[c].SetCol(i, b); err == nil && !cols[c].Nulls.Has(i) {
-				err = wellFormed(&d.fields[f].Type, cols[c], i)
-			}
+func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) error {
+	p := 0
+	for k := range d.fields {
+		f := &d.fields[k]
+		if p >= len(b) {
+			return f.broken(errPayload)
 		}
-		if err != nil {
-			return fmt.Errorf("field %s: %w", d.fields[f].Name, err)
+		if p++; b[p-1] == 0 {
+			if f.col >= 0 {
+				cols[f.col].SetNull(i)
+			}
+			continue
+		}
+		switch f.layout {
+		case vec.InInts:
+			x, n := uvarint(b, p)
+			if n <= 0 {
+				return f.broken(errPayload)
+			}
+			if p += n; f.col >= 0 {
+				cols[f.col].Ints[i] = int64(x>>1) ^ -int64(x&1)
+			}
+		case vec.InFloats:
+			if p+8 > len(b) {
+				return f.broken(errPayload)
+			}
+			if f.col >= 0 {
+				cols[f.col].Floats[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[p:]))
+			}
+			p += 8
+		default:
+			size, n := uvarint(b, p)
+			if p += max(n, 0); n <= 0 || size > uint64(len(b)-p) {
+				return f.broken(errPayload)
+			}
+			payload := b[p : p+int(size)]
+			if p += int(size); f.col < 0 {
+				continue
+			}
+			if f.check {
+				if err := checkPayload(&f.field.Type, payload); err != nil {
+					return f.broken(err)
+				}
+			}
+			cols[f.col].SetBytes(i, payload)
 		}
 	}
-	if len(b) != 0 {
-		return fmt.Errorf("%d bytes after the last field", len(b))
+	if d.whole && p != len(b) {
+		return fmt.Errorf("%d bytes after the last field", len(b)-p)
 	}
 	for _, a := range d.again {
 		cols[a.to].CopyRow(i, cols[a.from], i)
@@ -89,13 +143,33 @@ func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) (err error) {
 	return nil
 }
 
-// wellFormed refuses payloads on which those who read the column would stumble.
-func wellFormed(t *vec.Type, v *vec.Vec, i int) error {
-	switch t.Kind {
-	case vec.Decimal, vec.UUID, vec.Interval, vec.Array, vec.Map, vec.Struct:
-		return checkPayload(t, v.Bytes(i))
+func (f *nativeField) broken(err error) error { return fmt.Errorf("field %s: %w", f.field.Name, err) }
+
+// uvarint reads a varint at p and its length, which is not positive if there is
+// none.
+func uvarint(b []byte, p int) (x uint64, n int) {
+	if b := b[p:]; len(b) >= 8 {
+		w := binary.LittleEndian.Uint64(b)
+		if m := ^w & highs; m != 0 {
+			// The groups of 7 bits move together in three steps.
+			w &= m ^ (m - 1) // bytes of the varint only
+			w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
+			w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
+			w = w&0x000000000fffffff | w&0x0fffffff00000000>>4
+			return w, bits.TrailingZeros64(m)>>3 + 1
+		}
 	}
-	return nil
+	return binary.Uvarint(b[p:])
+}
+
+// structured tells whether values of kind k, in the bytes layout, have an inner
+// form on which those who read them rely.
+func structured(k vec.Kind) bool {
+	switch k {
+	case vec.Decimal, vec.UUID, vec.Interval, vec.Array, vec.Map, vec.Struct:
+		return true
+	}
+	return false
 }
 
 var errPayload = errors.New("malformed value")

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -51,25 +52,21 @@ func appendDouble(dst []byte, f float64, bits int) []byte {
 		return append(dst, ".0"...)
 	}
 	start := len(dst)
-	dst = strconv.AppendFloat(dst, f, 'e', -1, bits) // d[.ddd]e±dd
-	var mantissa [24]byte
-	text := dst[start:]
-	e := len(text) - 1
-	for text[e] != 'e' {
-		e--
+	dst = strconv.AppendFloat(dst, f, 'e', -1, bits) // d[.ddd]e±dd[d]
+	e := start + bytes.IndexByte(dst[start:], 'e')
+	if e-start <= len("-d") {
+		// Java wants two digits and takes the best two: 4.9E-324, not 5.0E-324.
+		dst = strconv.AppendFloat(dst[:start], f, 'e', 1, bits)
+		e += len(".d")
 	}
-	m := append(mantissa[:0], text[:e]...)
-	exp, _ := strconv.Atoi(view(text[e+1:])) // as AppendFloat wrote it
-	point := false
-	for _, c := range m {
-		point = point || c == '.'
+	exp, neg := 0, dst[e+1] == '-'
+	for _, c := range dst[e+2:] {
+		exp = exp*10 + int(c-'0')
 	}
-	if !point {
-		m = append(m, ".0"...)
+	if neg {
+		exp = -exp
 	}
-	dst = append(dst[:start], m...)
-	dst = append(dst, 'E')
-	return strconv.AppendInt(dst, int64(exp), 10)
+	return strconv.AppendInt(append(dst[:e], 'E'), int64(exp), 10)
 }
 
 var (

@@ -66,20 +66,21 @@ func infinite(k vec.Kind, x int64) string {
 // parseIntKind reads the text of a value in the ints layout. Numbers are what
 // Java's Long.parseLong takes; dates and times may also be ISO 8601 texts.
 func parseIntKind(t vec.Type, text []byte) (int64, error) {
-	x, err := strconv.ParseInt(view(text), 10, 64)
-	switch {
-	case t.Kind == vec.Bool:
-		return 0, cannotRead(text, t)
-	case err == nil:
-		if x, ok := fromWire(t.Kind, x); ok {
-			return x, nil
-		}
+	if t.Kind == vec.Bool {
 		return 0, cannotRead(text, t)
 	}
 	if x, ok := parseTimeKind(t.Kind, text); ok {
 		return x, nil
 	}
-	return 0, cannotRead(text, t)
+	x, err := strconv.ParseInt(view(text), 10, 64)
+	if err != nil {
+		return 0, cannotRead(text, t)
+	}
+	x, ok := fromWire(t.Kind, x)
+	if !ok {
+		return 0, cannotRead(text, t)
+	}
+	return x, nil
 }
 
 // parseTimeKind reads an ISO 8601 date, time or timestamp, or an infinity.
