@@ -396,7 +396,7 @@ func seeds() int {
 	if n, err := strconv.Atoi(os.Getenv("WEIR_SEEDS")); err == nil {
 		return n
 	}
-	return 15
+	return 10
 }
 
 // Writers propose while leaders are cut off, nodes and whole clusters crash, and

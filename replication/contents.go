@@ -22,7 +22,7 @@ const (
 	maxContentsChunk = 1 << 20
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+func newSum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
 // serveContents answers on c, a connection whose header has been read.
 func (g *Group) serveContents(c net.Conn) error {
@@ -38,7 +38,7 @@ func (g *Group) serveContents(c net.Conn) error {
 	}
 	g.serving.Add(1) // what follows the contents must stay in the log until they have arrived
 	defer g.serving.Add(-1)
-	w := &chunkWriter{conn: c, timeout: g.node.cfg.Timeout, sum: crc32.New(castagnoli)}
+	w := &chunkWriter{conn: c, timeout: g.node.cfg.Timeout, sum: newSum()}
 	buf := bufio.NewWriterSize(w, contentsChunk)
 	if _, err := g.fsm.WriteTo(buf); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (g *Group) fetchContents(l *line, addr string, least uint64) error {
 	if _, err := c.Write(binary.BigEndian.AppendUint64(nil, least)); err != nil {
 		return err
 	}
-	r := &chunkReader{conn: c, timeout: timeout, sum: crc32.New(castagnoli)}
+	r := &chunkReader{conn: c, timeout: timeout, sum: newSum()}
 	// The first byte tells a member that serves from one that does not: the FSM
 	// must not begin to replace what it has for the latter.
 	buf := bufio.NewReaderSize(r, contentsChunk)

@@ -54,6 +54,7 @@ type journal struct {
 	log *slog.Logger
 
 	failure   atomic.Pointer[error] // set once: nothing is written any more
+	maimed    atomic.Bool           // the failure ended one of Pebble's goroutines
 	full      atomic.Bool           // set while the disk has less than noSpaceReserve left
 	dirty     chan struct{}         // something was written without a sync; capacity 1
 	stop      chan struct{}
@@ -142,18 +143,19 @@ func (j *journal) checkFormat() error {
 	return nil
 }
 
-// close leaves the database open if it has failed: Pebble would wait for
-// goroutines that the failure ended.
+// close leaves the database open if a failure ended one of Pebble's own
+// goroutines: Pebble would wait for it.
 func (j *journal) close() error {
 	close(j.stop)
 	j.syncer.Wait()
-	if err := j.failed(); err != nil {
+	err := j.failed()
+	if err == nil {
+		err = j.sync()
+	}
+	if j.maimed.Load() {
 		return err
 	}
-	if err := j.sync(); err != nil {
-		return err
-	}
-	return j.db.Close()
+	return errors.Join(err, j.db.Close())
 }
 
 // commit applies b, waits if asked until it and all before it are on disk, and
@@ -269,6 +271,23 @@ func (j *journal) checkSpace() {
 // commitFailure carries a failed write from Pebble's logger up to commit.
 type commitFailure struct{ err error }
 
+// fatalError is a message of Pebble's that wraps the errors it tells of.
+type fatalError struct {
+	msg  string
+	args []any
+}
+
+func (e fatalError) Error() string { return e.msg }
+
+func (e fatalError) Unwrap() (errs []error) {
+	for _, a := range e.args {
+		if err, ok := a.(error); ok {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
 // pebbleLogger gives Pebble's messages to slog and keeps its fatal errors from
 // ending the process.
 type pebbleLogger struct{ j *journal }
@@ -285,10 +304,11 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 // else happens on one of Pebble's own goroutines, which ends, its deferred
 // unlocks done. Pebble is not used any more after either.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(strings.TrimPrefix(format, "pebble: "), args...)
+	err := error(fatalError{msg: fmt.Sprintf(format, args...), args: args})
 	if strings.HasPrefix(format, "pebble: fatal commit error") {
 		panic(commitFailure{err})
 	}
+	l.j.maimed.Store(true)
 	_ = l.j.fail(err)
 	runtime.Goexit()
 }
