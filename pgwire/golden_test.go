@@ -152,7 +152,9 @@ func (s *script) receive(t testing.TB) (kind byte, text string) {
 // the kind.
 func (s *script) until(t testing.TB, kind byte, lines ...string) (out []string) {
 	t.Helper()
-	s.c.Write(frames(t, lines))
+	if len(lines) > 0 {
+		s.c.Write(frames(t, lines))
+	}
 	for {
 		k, text := s.receive(t)
 		out = append(out, text)

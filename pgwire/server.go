@@ -77,8 +77,11 @@ func New(cfg Config) *Server {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	ctx, cancel := context.WithCancelCause(ctx)
+	// Not ctx's child: statements are to end with errShutdown as the cause, not with its.
+	caller := ctx
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(caller))
 	defer cancel(errShutdown) // before Wait: whatever ends Serve ends its connections
+	defer context.AfterFunc(caller, func() { cancel(errShutdown) })()
 	conns.Go(func() { <-ctx.Done(); ln.Close() })
 	for {
 		nc, err := ln.Accept()
