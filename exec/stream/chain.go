@@ -29,6 +29,8 @@ type Env struct {
 	// Report is told of rows that an expression could not be computed for and of
 	// late rows: the row held at that place of the batch, and why. It may be nil.
 	Report func(b *vec.Batch, row int, err error)
+
+	batch *vec.Batch // that functions are computed for
 }
 
 // ErrLate tells Report that a row came after its window was closed.
@@ -75,14 +77,19 @@ type Chain struct {
 	out   Output
 	ports map[int]port
 	ops   []operator // inputs before outputs
+	ids   uint16     // of stateful operators, given so far
 	timed bool
-	done  bool
 }
 
 // Build makes the operators for the plan below root, whose leaves are Inputs
 // (batches for them come in through Process by Index) or one Scan (input 0).
 func Build(root plan.Node, env *Env, out Output) (*Chain, error) {
 	c := &Chain{env: env, out: out, ports: map[int]port{}}
+	env.Ctx.Fail = func(row int, err error) {
+		if env.Report != nil && env.batch != nil && row < env.batch.N {
+			env.Report(env.batch, row, err)
+		}
+	}
 	if err := c.build(root, env.Old, func(b *vec.Batch) error { return c.out(b) }, port{}); err != nil {
 		return nil, err
 	}
@@ -112,6 +119,21 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 		if op, err = newProject(n, c.env, out); err == nil {
 			err = add(op, n.In, 0, old)
 		}
+	case *plan.Aggregate:
+		return c.buildAggregate(n, old, out)
+	case *plan.Repartition:
+		return c.build(n.In, old, out, at)
+	case *plan.Upsert:
+		if op, err = newUpsert(n, c.env, c.operatorID(), old, out); err == nil {
+			err = add(op, n.In, 0, false)
+		}
+	case *plan.Join:
+		if op, err = newJoin(n, c.env, c.operatorID(), old, out); err == nil {
+			c.timed = true
+			if err = add(op, n.L, 0, false); err == nil {
+				err = add(op, n.R, 1, false)
+			}
+		}
 	default:
 		return Unsupported(n)
 	}
@@ -120,6 +142,12 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 	}
 	c.ops = append(c.ops, op)
 	return nil
+}
+
+// operatorID numbers the operators that keep state, from the output down.
+func (c *Chain) operatorID() uint16 {
+	c.ids++
+	return c.ids
 }
 
 // Process takes a batch of an input and runs it through to the output.
