@@ -1,9 +1,9 @@
 package format
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
@@ -30,6 +30,7 @@ type jsonDecoder struct {
 	failed []jsonFailure // in the record being read
 	// entries is a stack of the maps being read.
 	entries []mapSpan
+	hashes  []uint64 // of a map's keys
 }
 
 // A jsonType is a type with what is compiled for it.
@@ -599,7 +600,7 @@ func (d *jsonDecoder) mapping(dst []byte, t *jsonType, b []byte, p int) ([]byte,
 			return dst, p, err
 		}
 	}
-	dst, n := uniqueKeys(dst, d.entries[base:])
+	dst, n := d.uniqueKeys(dst, d.entries[base:])
 	return insertUvarint(dst, start, uint64(n)), p, nil
 }
 
@@ -609,24 +610,9 @@ type mapSpan struct{ key, value, end int }
 
 // uniqueKeys drops the entries whose key comes again, except that the value of
 // the last one takes the place of the first. The entries end dst.
-func uniqueKeys(dst []byte, entries []mapSpan) ([]byte, int) {
-	const few = 8 // up to here comparing all pairs is quicker than a map
+func (d *jsonDecoder) uniqueKeys(dst []byte, entries []mapSpan) ([]byte, int) {
 	key := func(e mapSpan) []byte { return dst[e.key:e.value] }
-	unique := true
-	if len(entries) <= few {
-		for i, e := range entries {
-			for _, f := range entries[:i] {
-				unique = unique && !bytes.Equal(key(e), key(f))
-			}
-		}
-	} else {
-		seen := make(map[string]struct{}, len(entries))
-		for _, e := range entries {
-			seen[string(key(e))] = struct{}{}
-		}
-		unique = len(seen) == len(entries)
-	}
-	if unique {
+	if d.unique(dst, entries) {
 		return dst, len(entries)
 	}
 	last := make(map[string]mapSpan, len(entries))
@@ -643,6 +629,29 @@ func uniqueKeys(dst []byte, entries []mapSpan) ([]byte, int) {
 	}
 	return append(dst[:entries[0].key], out...), n
 }
+
+// unique tells whether all keys differ. It may say no if only their hashes meet.
+func (d *jsonDecoder) unique(arena []byte, entries []mapSpan) bool {
+	size := 4
+	for size < 2*len(entries) {
+		size *= 2
+	}
+	d.hashes = slices.Grow(d.hashes[:0], size)[:size]
+	clear(d.hashes)
+	for _, e := range entries {
+		h := maphash.Bytes(hashSeed, arena[e.key:e.value]) | 1 // 0 is a free slot
+		i := int(h>>32) & (size - 1)
+		for ; d.hashes[i] != 0; i = (i + 1) & (size - 1) {
+			if d.hashes[i] == h {
+				return false
+			}
+		}
+		d.hashes[i] = h
+	}
+	return true
+}
+
+var hashSeed = maphash.MakeSeed()
 
 // structure reads an object as a struct: first it notes where the fields'
 // values are, then it writes them in their order.

@@ -18,7 +18,7 @@ type jsonKeys struct {
 
 // A jsonKey is a name as it stands in a record.
 type jsonKey struct {
-	text string // with quotes and colon, `"name":`
+	text string // with quotes and colon, `"name":`; empty for elements 0 and 1
 	// The first 16 bytes of text and the mask of those that count, for texts
 	// that are not longer.
 	word, mask [2]uint64
@@ -46,18 +46,18 @@ const (
 )
 
 func newJSONKeys(names []string) jsonKeys {
-	never := jsonKey{text: "\x00", col: noColumn} // no name begins so
-	return jsonKeys{names: names, list: []jsonKey{never, never}, byText: make(map[string]int32)}
+	none := jsonKey{col: noColumn}
+	return jsonKeys{names: names, list: []jsonKey{none, none}, byText: make(map[string]int32)}
 }
 
-// at tells whether k stands at p.
+// at tells whether k, with its text, stands at p.
 func (k *jsonKey) at(b []byte, p int) bool {
 	if k.mask[0] != 0 && p+16 <= len(b) {
 		q := b[p : p+16 : p+16]
 		return (binary.LittleEndian.Uint64(q)^k.word[0])&k.mask[0]|
 			(binary.LittleEndian.Uint64(q[8:])^k.word[1])&k.mask[1] == 0
 	}
-	return len(b)-p >= len(k.text) && string(b[p:p+len(k.text)]) == k.text
+	return k.text != "" && len(b)-p >= len(k.text) && string(b[p:p+len(k.text)]) == k.text
 }
 
 // find reads the name at p and what follows up to the value, and returns its
@@ -85,8 +85,8 @@ func (ks *jsonKeys) find(b []byte, p int) (i int32, next int, err error) {
 	}
 	k := ks.resolve(string(name))
 	if len(ks.list) >= maxJSONKeys || len(raw) > maxJSONKeySize {
-		k.text, k.next = ks.list[1].text, ks.list[1].next
-		ks.list[1] = k
+		k.next = ks.list[1].next
+		ks.list[1] = k // without text: it must be looked up each time
 		return 1, next, nil
 	}
 	k.text = string(raw) + ":"

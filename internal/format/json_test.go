@@ -191,6 +191,7 @@ func TestJSONReadsValuesAsKsqlDBDoes(t *testing.T) {
 	check(vec.ArrayOf(vec.ArrayOf(textT)), `[["a"],null,[]]`, `[["a"] NULL []]`)
 	check(vec.MapOf(textT, doubleT), `{}`, `{}`)
 	check(vec.MapOf(textT, doubleT), `{"a":1.5,"b":null,"a":2}`, `{"a":2 "b":NULL}`)
+	check(vec.MapOf(textT, intT), `{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"c":10}`, `{"a":1 "b":2 "c":10 "d":4 "e":5 "f":6 "g":7 "h":8 "i":9}`)
 	check(vec.MapOf(textT, vec.MapOf(textT, intT)), `{"a":{"x":1,"y":2},"b":{}}`, `{"a":{"x":1 "y":2} "b":{}}`)
 	st := structOf(vec.Field{Name: "A", Type: intT}, vec.Field{Name: "B", Type: vec.ArrayOf(textT)})
 	check(st, `{"B":["x"],"a":1,"c":{}}`, `[1 ["x"]]`)
@@ -246,6 +247,7 @@ func TestJSONRecords(t *testing.T) {
 	check(`{"ID":1,}`, badRecord)
 	check(`{"ID" 1}`, badRecord)
 	check(`{ID:1}`, badRecord)
+	check("{\x001}", badRecord)
 	check(`{"ID":1`, badRecord)
 	check(`{"ID":`, badRecord)
 	check(`{"ID"`, badRecord)
@@ -270,5 +272,21 @@ func TestJSONBareValues(t *testing.T) {
 	}
 	if _, err := decoded(t, s, nil, "{]"); err == nil {
 		t.Error("a bare value that nobody reads must be JSON all the same")
+	}
+}
+
+// A topic whose names are data must not make the decoder grow without bound.
+func TestJSONNamesThatNeverRepeat(t *testing.T) {
+	d := newJSONDecoder(Spec{Name: JSON, Fields: []vec.Field{{Name: "ID", Type: intT}, {Name: "X", Type: intT}}}, []int{0})
+	cols := columns(1)
+	for i := range 3 * maxJSONKeys {
+		record := fmt.Sprintf(`{"k%d":{},"ID":%d,"%s":1}`, i, i, strings.Repeat("n", maxJSONKeySize+i))
+		d.Decode([][]byte{[]byte(record)}, cols, func(_ int, err error) { t.Fatal(err) })
+		if cols[0].Ints[0] != int64(i) {
+			t.Fatalf("%s: %d", record, cols[0].Ints[0])
+		}
+	}
+	if n := len(d.keys.list); n > maxJSONKeys {
+		t.Errorf("%d names are kept", n)
 	}
 }
