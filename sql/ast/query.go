@@ -47,6 +47,7 @@ type (
 		OrderBy       []Order
 		Limit, Offset Expr
 		WithTies      bool
+		Emit          EmitKind
 	}
 )
 
