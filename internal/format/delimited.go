@@ -41,24 +41,7 @@ func newDelimitedDecoder(s Spec, want []int) *delimitedDecoder {
 }
 
 func (d *delimitedDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, error)) {
-	for i, c := range cols {
-		c.Reset(d.types[i], len(data))
-	}
-	var size sizeLimit
-	for i, b := range data {
-		if b == nil {
-			nullRow(cols, i)
-			continue
-		}
-		err := size.add(b)
-		if err == nil {
-			err = d.row(cols, i, b)
-		}
-		if err != nil {
-			nullRow(cols, i)
-			bad(i, err)
-		}
-	}
+	decodeRows(d, d.types, data, cols, bad)
 }
 
 func (d *delimitedDecoder) row(cols []*vec.Vec, i int, b []byte) error {

@@ -78,28 +78,14 @@ func newJSONDecoder(s Spec, want []int) *jsonDecoder {
 }
 
 func (d *jsonDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, error)) {
-	for i, c := range cols {
-		c.Reset(d.types[i], len(data))
+	decodeRows(d, d.types, data, cols, bad)
+}
+
+func (d *jsonDecoder) row(cols []*vec.Vec, i int, b []byte) error {
+	if d.bare {
+		return d.value(cols, i, b)
 	}
-	var size sizeLimit
-	for i, b := range data {
-		if b == nil {
-			nullRow(cols, i)
-			continue
-		}
-		err := size.add(b)
-		switch {
-		case err != nil:
-		case d.bare:
-			err = d.value(cols, i, b)
-		default:
-			err = d.object(cols, i, b)
-		}
-		if err != nil {
-			nullRow(cols, i)
-			bad(i, err)
-		}
-	}
+	return d.object(cols, i, b)
 }
 
 // value reads a record that is the bare value of the one field.

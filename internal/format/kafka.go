@@ -13,34 +13,27 @@ import (
 // field, numbers big endian in their width, text in UTF-8, bytes as they are
 // (org.apache.kafka.common.serialization).
 
-type kafkaDecoder struct {
-	typ  vec.Type
-	want int // how many columns ask for the one field
-}
+type kafkaDecoder struct{ types []vec.Type } // the one field's, for each column that asks for it
 
 func newKafkaDecoder(s Spec, want []int) *kafkaDecoder {
-	return &kafkaDecoder{typ: s.Fields[0].Type, want: len(want)}
+	d := new(kafkaDecoder)
+	for range want {
+		d.types = append(d.types, s.Fields[0].Type)
+	}
+	return d
 }
 
 func (d *kafkaDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, error)) {
+	decodeRows(d, d.types, data, cols, bad)
+}
+
+func (d *kafkaDecoder) row(cols []*vec.Vec, i int, b []byte) error {
 	for _, c := range cols {
-		c.Reset(d.typ, len(data))
-	}
-	var size sizeLimit
-	for i, b := range data {
-		if b == nil {
-			nullRow(cols, i)
-			continue
-		}
-		err := size.add(b)
-		for j := 0; j < len(cols) && err == nil; j++ {
-			err = d.set(cols[j], i, b)
-		}
-		if err != nil {
-			nullRow(cols, i)
-			bad(i, err)
+		if err := setKafka(c, i, b); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // kafkaWidth is the bytes of a kind of fixed width.
@@ -56,11 +49,11 @@ func kafkaWidth(k vec.Kind) int {
 	return 0
 }
 
-func (d *kafkaDecoder) set(v *vec.Vec, i int, b []byte) error {
-	if w := kafkaWidth(d.typ.Kind); w != 0 && len(b) != w {
-		return fmt.Errorf("%s in the KAFKA format takes %d bytes, not %d", kindName(d.typ), w, len(b))
+func setKafka(v *vec.Vec, i int, b []byte) error {
+	if w := kafkaWidth(v.Type.Kind); w != 0 && len(b) != w {
+		return fmt.Errorf("%s in the KAFKA format takes %d bytes, not %d", kindName(v.Type), w, len(b))
 	}
-	switch d.typ.Kind {
+	switch v.Type.Kind {
 	case vec.Int16:
 		v.Ints[i] = int64(int16(binary.BigEndian.Uint16(b)))
 	case vec.Int32:
@@ -76,7 +69,7 @@ func (d *kafkaDecoder) set(v *vec.Vec, i int, b []byte) error {
 	case vec.UUID: // UUIDSerializer writes its text
 		var u vec.UUIDValue
 		if !parseUUID(&u, b) {
-			return cannotRead(b, d.typ)
+			return cannotRead(b, v.Type)
 		}
 		v.SetBytes(i, u[:])
 	default:

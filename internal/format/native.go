@@ -67,24 +67,7 @@ func columnOf(fields int, want []int) (col []int, again []duplicate) {
 }
 
 func (d *nativeDecoder) Decode(data [][]byte, cols []*vec.Vec, bad func(int, error)) {
-	for i, c := range cols {
-		c.Reset(d.types[i], len(data))
-	}
-	var size sizeLimit
-	for i, b := range data {
-		if b == nil {
-			nullRow(cols, i)
-			continue
-		}
-		err := size.add(b)
-		if err == nil {
-			err = d.row(cols, i, b)
-		}
-		if err != nil {
-			nullRow(cols, i)
-			bad(i, err)
-		}
-	}
+	decodeRows(d, d.types, data, cols, bad)
 }
 
 func (d *nativeDecoder) row(cols []*vec.Vec, i int, b []byte) error {

@@ -47,7 +47,8 @@ type Decoder interface {
 	// makes all columns null.
 	//
 	// A record that breaks the format's rules has all its columns null and is
-	// reported to bad, at most once and in ascending order.
+	// reported to bad, at most once and in ascending order. So is what comes
+	// after the first gigabyte: callers keep their batches smaller.
 	Decode(data [][]byte, cols []*vec.Vec, bad func(row int, err error))
 }
 
@@ -55,8 +56,9 @@ type Decoder interface {
 type Encoder interface {
 	// Append appends row of cols, one for each field of the Spec, to dst. If
 	// null, the row is a NULL key or value and nothing was appended: the only
-	// field is NULL and not wrapped, or there is no field. After an error dst
-	// is returned as it was.
+	// field is NULL and not wrapped, or there is no field. Nothing is appended
+	// for an empty text either: only null tells. After an error dst is returned
+	// as it was.
 	Append(dst []byte, cols []*vec.Vec, row int) (out []byte, null bool, err error)
 }
 
@@ -245,12 +247,29 @@ func clearNull(v *vec.Vec, i int) {
 	}
 }
 
-// A sizeLimit counts the bytes of a batch against maxBatchBytes.
-type sizeLimit int
+// A rowReader reads one record that is not NULL.
+type rowReader interface {
+	row(cols []*vec.Vec, i int, b []byte) error
+}
 
-func (n *sizeLimit) add(b []byte) error {
-	if *n += sizeLimit(len(b)); *n > maxBatchBytes {
-		return errBatchTooLarge
+// decodeRows is Decode for a format whose records do not depend on each other.
+func decodeRows(r rowReader, types []vec.Type, data [][]byte, cols []*vec.Vec, bad func(int, error)) {
+	for i, c := range cols {
+		c.Reset(types[i], len(data))
 	}
-	return nil
+	size := 0
+	for i, b := range data {
+		if b == nil {
+			nullRow(cols, i)
+			continue
+		}
+		err := errBatchTooLarge
+		if size += len(b); size <= maxBatchBytes {
+			err = r.row(cols, i, b)
+		}
+		if err != nil {
+			nullRow(cols, i)
+			bad(i, err)
+		}
+	}
 }
