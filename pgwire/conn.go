@@ -32,7 +32,8 @@ type conn struct {
 
 	statements map[string]*statement
 	portals    map[string]*portal
-	skip       bool // an error was sent: drop messages until Sync
+	skip       bool            // an error was sent: drop messages until Sync
+	running    context.Context // see begin
 
 	mu     sync.Mutex
 	cancel context.CancelCauseFunc // of the running statement, or nil
@@ -54,6 +55,7 @@ func (c *conn) serve(ctx context.Context) error {
 	defer c.closePortals()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	defer c.rest()
 	c.mu.Lock()
 	c.end = end
 	if c.ended != nil {
@@ -83,6 +85,7 @@ func (c *conn) next() (kind byte, body []byte, err error) {
 		if c.in.ready() {
 			return c.in.message()
 		}
+		c.rest()
 		if err := c.out.flush(); err != nil {
 			return 0, nil, err
 		}
@@ -191,19 +194,31 @@ func (c *conn) sync(ctx context.Context) error {
 	return nil
 }
 
-// begin returns the context of a statement, which a cancel request ends, and
-// what to call after it.
-func (c *conn) begin(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// begin returns the context of a statement, which a cancel request ends. The
+// statements of a pipeline share it: making one costs as much as a small insert.
+func (c *conn) begin(ctx context.Context) context.Context {
+	if c.running != nil && c.running.Err() == nil {
+		return c.running
+	}
+	c.rest()
+	running, cancel := context.WithCancelCause(ctx)
 	c.mu.Lock()
 	c.cancel = cancel
 	c.mu.Unlock()
-	return ctx, func() {
-		c.mu.Lock()
-		c.cancel = nil
-		c.mu.Unlock()
-		cancel(nil)
+	c.running = running
+	return running
+}
+
+// rest ends what begin began: nothing runs, and a cancel request finds nothing.
+func (c *conn) rest() {
+	if c.running == nil {
+		return
 	}
+	c.running = nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel(nil)
+	c.cancel = nil
 }
 
 // cancelStatement cancels the running statement, if any. Any goroutine may call it.

@@ -1,7 +1,6 @@
 package pgwire
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -77,6 +76,7 @@ func (c *Copy) formats() []uint16 {
 type copyWriter struct {
 	Copy
 	cells   []cell
+	plain   []bool // by column: values never need an escape or quotes
 	scratch []byte
 }
 
@@ -85,7 +85,12 @@ func newCopyWriter(cp Copy) *copyWriter {
 	for i := range formats {
 		formats[i] = int16(cp.overall())
 	}
-	return &copyWriter{Copy: cp, cells: cells(cp.Columns, formats)}
+	w := &copyWriter{Copy: cp, cells: cells(cp.Columns, formats), plain: make([]bool, len(cp.Columns))}
+	usual := cp.Delim == '\t' || cp.Format == CopyCSV && cp.Delim == ',' && cp.Quote == '"' && *cp.Null == ""
+	for i, c := range cp.Columns {
+		w.plain[i] = usual && c.Type.Kind != vec.OID && c.Type.Layout() != vec.InBytes
+	}
+	return w
 }
 
 func (w *copyWriter) appendHeader(dst []byte) []byte {
@@ -126,8 +131,8 @@ func (w *copyWriter) appendRow(dst []byte, b *vec.Batch, row int, f *vec.TextFor
 		switch {
 		case v.Nulls.Has(i):
 			dst = append(dst, *w.Null...)
-		case v.Type.IsNumeric() && v.Type.Kind != vec.Decimal:
-			dst = cell(dst, v, i, f) // nothing to escape, unless the delimiter is a digit: PostgreSQL forbids that
+		case w.plain[k]:
+			dst = cell(dst, v, i, f)
 		default:
 			w.scratch = cell(w.scratch[:0], v, i, f)
 			dst = w.appendValue(dst, w.scratch)
@@ -158,13 +163,14 @@ func (w *copyWriter) appendValue(dst, s []byte) []byte {
 	if w.Format == CopyCSV {
 		return w.appendCSV(dst, s)
 	}
-	for {
-		i := bytes.IndexFunc(s, func(r rune) bool { return r < ' ' || r == '\\' || r == rune(w.Delim) })
-		if i < 0 {
-			return append(dst, s...)
+	done := 0
+	for i, ch := range s {
+		if ch >= ' ' && ch != '\\' && ch != w.Delim {
+			continue
 		}
-		dst = append(dst, s[:i]...)
-		switch ch := s[i]; ch {
+		dst = append(dst, s[done:i]...)
+		done = i + 1
+		switch ch {
 		case '\b':
 			dst = append(dst, `\b`...)
 		case '\f':
@@ -182,8 +188,8 @@ func (w *copyWriter) appendValue(dst, s []byte) []byte {
 		default:
 			dst = append(dst, ch)
 		}
-		s = s[i+1:]
 	}
+	return append(dst, s[done:]...)
 }
 
 func (w *copyWriter) appendCSV(dst, s []byte) []byte {

@@ -129,8 +129,7 @@ func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
 		return pgerr.Newf(pgerr.ProgramLimitExceeded, "too many prepared statements").
 			Detailf("A session may keep %d.", c.srv.cfg.MaxStatements)
 	}
-	ctx, done := c.begin(ctx)
-	defer done()
+	ctx = c.begin(ctx)
 	st := &statement{sql: m.Query}
 	list, err := c.sess.Parse(m.Query)
 	if err != nil {
@@ -241,6 +240,10 @@ func decodeParam(t vec.Type, format int16, raw []byte, f *vec.TextFormat) (vec.V
 	switch {
 	case raw == nil:
 		return nil, nil
+	case format == formatBinary && t.Kind == vec.Int64 && len(raw) == 8: // most parameters are
+		return int64(binary.BigEndian.Uint64(raw)), nil
+	case format == formatBinary && t.Kind == vec.Int32 && len(raw) == 4:
+		return int64(int32(binary.BigEndian.Uint32(raw))), nil
 	case format == formatBinary:
 		return vec.ParseBinary(t, raw)
 	case format != formatText:
@@ -346,8 +349,7 @@ func (c *conn) execute(ctx context.Context, name string, limit int64) error {
 	if limit > 1<<31-1 { // PostgreSQL takes what is not positive for no limit
 		limit = 0
 	}
-	ctx, done := c.begin(ctx)
-	defer done()
+	ctx = c.begin(ctx)
 	tag, suspended, err := c.run(ctx, p, limit)
 	if err != nil {
 		return place(p.st.sql, c.cancelled(ctx, err))

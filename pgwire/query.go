@@ -20,8 +20,7 @@ func (c *conn) query(ctx context.Context, body []byte) error {
 	sql := string(body[:len(body)-1])
 	delete(c.statements, "")
 	c.closePortal("")
-	ctx, done := c.begin(ctx)
-	defer done()
+	ctx = c.begin(ctx)
 	if err := c.statementsOf(ctx, sql); err != nil {
 		if err := c.report(place(sql, c.cancelled(ctx, err))); err != nil {
 			return err
