@@ -96,7 +96,7 @@ func (c *cluster) leader() *clusterNode {
 	c.t.Helper()
 	for range 1000 {
 		for _, n := range c.nodes {
-			if n.g.IsLeader() && n.g.Verify(c.t.Context()) == nil {
+			if !c.net.isolated(n.id) && n.g.IsLeader() && n.g.Verify(c.t.Context()) == nil {
 				return n
 			}
 		}
@@ -160,8 +160,8 @@ func inCluster(t *testing.T, voters int, f func(t *testing.T, c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, voters)
+		defer c.close()
 		f(t, c)
-		c.close()
 	})
 }
 

@@ -66,6 +66,12 @@ func (n *fakeNet) isolate(addr string, cut bool) {
 	}
 }
 
+func (n *fakeNet) isolated(addr string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cut[addr]
+}
+
 type fakeConn struct {
 	net.Conn
 	net      *fakeNet
