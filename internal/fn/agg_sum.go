@@ -512,7 +512,7 @@ func (avgIntervals) Result(c *Ctx, s *States, groups []uint32, rows []uint16, ou
 			out.SetNull(int(rows[k]))
 			continue
 		}
-		x, err := scaleInterval(vec.IntervalValue{Months: int32(w[0]), Days: int32(w[1]), Micros: w[2]}, 1/float64(w[3]))
+		x, err := divInterval(vec.IntervalValue{Months: int32(w[0]), Days: int32(w[1]), Micros: w[2]}, float64(w[3]))
 		if err != nil {
 			c.fail(out, int(rows[k]), err)
 			continue

@@ -34,3 +34,21 @@ func scaleInterval(x vec.IntervalValue, f float64) (vec.IntervalValue, error) {
 }
 
 func round6(x float64) float64 { return math.RoundToEven(x*1e6) / 1e6 }
+
+// divInterval is x / f (interval_div): the remainders spill down as in scaleInterval.
+func divInterval(x vec.IntervalValue, f float64) (vec.IntervalValue, error) {
+	months, days := float64(x.Months)/f, float64(x.Days)/f
+	if f != f || math.Abs(months) > math.MaxInt32 || math.Abs(days) > math.MaxInt32 {
+		return vec.IntervalValue{}, errIntervalRange
+	}
+	out := vec.IntervalValue{Months: int32(months), Days: int32(days)}
+	monthDays := round6((months - float64(out.Months)) * 30)
+	rest := round6((days - float64(out.Days) + monthDays - math.Trunc(monthDays)) * 86400)
+	if math.Abs(rest) >= 86400 {
+		out.Days += int32(rest / 86400)
+		rest -= math.Trunc(rest/86400) * 86400
+	}
+	out.Days += int32(monthDays)
+	out.Micros = int64(math.RoundToEven(float64(x.Micros)/f + rest*1e6))
+	return out, nil
+}

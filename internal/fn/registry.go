@@ -5,7 +5,7 @@ import "sync"
 // The library, by family. A name's overloads are tried in this order where the
 // rules of resolution leave a choice.
 var (
-	funcFamilies  = [][]*Func{arithmetic(), comparison()}
+	funcFamilies  = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes}
 	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes}
 	tableFamilies = [][]*TableFunc{}
 )
