@@ -99,20 +99,23 @@ func (sh *Shard) writeCheckpoint() (*checkpoint, error) {
 	if c == nil {
 		return nil, nil
 	}
-	if err := c.syncLogs(); err != nil {
-		return nil, sh.fail(err)
+	err := c.syncLogs()
+	if err == nil {
+		err = c.commit()
 	}
-	if err := c.commit(); err != nil {
-		return nil, sh.fail(err)
+	if err != nil {
+		err = sh.fail(err)
 	}
 	sh.mu.Lock()
-	sh.frozen = nil // Pebble has it now
+	defer sh.mu.Unlock()
+	if err == nil {
+		sh.frozen = nil // Pebble has it now
+	}
 	if sh.roomy != nil {
 		close(sh.roomy)
 		sh.roomy = nil
 	}
-	sh.mu.Unlock()
-	return c, nil
+	return c, err
 }
 
 // freeze takes the active layer, with the rows of the logs that changed, and puts an empty one in its place. If nothing
@@ -238,6 +241,7 @@ func (l *Log) sync(newFiles *bool) (err error) {
 		grown, written = append(grown, s), append(written, s.written)
 	}
 	l.mu.Unlock()
+	defer func() { err = errors.Join(err, l.closeIdle()) }()
 	for i, s := range grown {
 		if err == nil {
 			err = s.f.SyncData()
@@ -384,7 +388,7 @@ func (s *Store) checkpointLoop() {
 
 // awaitRoom holds Apply back while a checkpoint cannot keep up: when four times DirtyBytes changed since it began.
 func (sh *Shard) awaitRoom() error {
-	for sh.dirtied.Load() > 4*sh.store.cfg.DirtyBytes {
+	for sh.dirtied.Load() > 4*sh.store.cfg.DirtyBytes && sh.Err() == nil {
 		sh.mu.Lock()
 		if sh.frozen == nil {
 			sh.mu.Unlock()

@@ -201,11 +201,12 @@ func (l *Log) prepare(s *segment) error {
 		l.mu.Unlock()
 		return err
 	}
-	if s.indexed <= segmentHeader {
-		l.mu.Unlock()
-		return nil
-	}
 	s.retain()
+	if s.indexed <= segmentHeader {
+		err := errors.Join(l.closeIdleLocked(), s.release())
+		l.mu.Unlock()
+		return err
+	}
 	hi, interval := s.indexed, l.sh.store.cfg.IndexInterval
 	l.mu.Unlock()
 
@@ -225,6 +226,31 @@ func (l *Log) prepare(s *segment) error {
 		s.index, s.indexed = append(part.index, s.index...), segmentHeader
 	}
 	return errors.Join(err, s.release())
+}
+
+// maxIdleFiles is how many closed segments of a log stay open for readers.
+const maxIdleFiles = 4
+
+func (l *Log) closeIdle() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closeIdleLocked()
+}
+
+// closeIdleLocked closes the files of the oldest closed segments no one reads, as far as there are too many.
+func (l *Log) closeIdleLocked() (err error) {
+	open := 0
+	for i := len(l.segs) - 2; i >= 0; i-- {
+		s := l.segs[i]
+		if s.f == nil {
+			continue
+		}
+		if open++; open > maxIdleFiles && s.refs.Load() == 1 && s.synced == s.written {
+			err = errors.Join(err, s.f.Close())
+			s.f, s.append = nil, false
+		}
+	}
+	return err
 }
 
 func checkSegmentHeader(s *segment, p PartitionID) error {

@@ -60,7 +60,7 @@ func (p *producer) check(v batch.View) (base Offset, duplicate bool, err error) 
 	}
 	newest := p.batches[p.n-1]
 	if want := nextSequence(newest.last, 1); first != want {
-		if oldest := p.batches[0]; last < oldest.first {
+		if before := int32((int64(p.batches[0].first) - int64(last)) & math.MaxInt32); before != 0 && before < 1<<30 {
 			return 0, false, fmt.Errorf("producer %d sent sequence %d again, which is before the last %d batches: %w", v.ProducerID(), first, p.n, ErrDuplicate)
 		}
 		return 0, false, fmt.Errorf("producer %d sent sequence %d, want %d: %w", v.ProducerID(), first, want, ErrSequence)
