@@ -127,7 +127,9 @@ func SmallDecimal(b []byte) (coeff int64, exp int32, ok bool) {
 	}
 	e, n := int64(int8(b[1]>>1)^-int8(b[1]&1)), 1
 	if b[1] >= 0x80 {
-		e, n = binary.Varint(b[1:])
+		if e, n = binary.Varint(b[1:]); n <= 0 || e != int64(int32(e)) {
+			return 0, 0, false
+		}
 	}
 	c, m := binary.Uvarint(b[1+n:])
 	if m <= 0 || c > math.MaxInt64 {
