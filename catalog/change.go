@@ -161,3 +161,9 @@ func load[T any](m map[ID]*T, v []byte, id func(*T) ID) error {
 	m[id(x)] = x
 	return nil
 }
+
+// Empty tells whether the change leaves c, on which it is based, as it is.
+func (ch *Change) Empty(c *Catalog) bool {
+	return ch.NextID == c.NextID &&
+		len(ch.Topics)+len(ch.Relations)+len(ch.Queries)+len(ch.Types)+len(ch.Drop) == 0
+}
