@@ -14,10 +14,13 @@ import (
 	"github.com/weirdb/weir/internal/vec"
 )
 
-// Client is what a session may tell its client beside results. Any goroutine may
-// call its methods, except Portal, which belongs to the session's calls. Nothing
-// is written at once: notices go out before the next answer, changed parameters
-// and notifications before the next ReadyForQuery, or now if the client is idle.
+// Client is what a session may tell its client beside results, and where it finds
+// what the protocol has made under names that SQL can say too.
+//
+// Any goroutine may call Notice, Parameter and Notify. Nothing is written at once:
+// notices go out before the next answer, changed parameters and notifications
+// before the next ReadyForQuery, or now if the client is idle. The other methods
+// are for the session while one of its own methods runs.
 type Client struct {
 	conn *conn
 
@@ -31,6 +34,9 @@ type Client struct {
 
 type parameter struct{ name, value, sent string }
 
+// unsent is what a parameter was before the client heard of it: no value holds NUL.
+const unsent = "\x00"
+
 // maxPending bounds what is kept for a client that does not ask for it. Notices
 // and notifications beyond it are dropped, the oldest last.
 const maxPending = 1000
@@ -38,7 +44,7 @@ const maxPending = 1000
 // startParameters are reported to every client, in PostgreSQL's order. Sessions
 // change the values and add names.
 func startParameters(user, version string) []parameter {
-	return []parameter{
+	params := []parameter{
 		{name: "application_name"},
 		{name: "client_encoding", value: "UTF8"},
 		{name: "DateStyle", value: "ISO, MDY"},
@@ -54,6 +60,10 @@ func startParameters(user, version string) []parameter {
 		{name: "TimeZone", value: "Etc/UTC"},
 		{name: "search_path", value: `"$user", public`},
 	}
+	for i := range params {
+		params[i].sent = unsent
+	}
+	return params
 }
 
 // Notice sends a message that is no error. severity is WARNING, NOTICE, INFO, LOG or DEBUG.
@@ -72,7 +82,7 @@ func (c *Client) Parameter(name, value string) {
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.params, func(p parameter) bool { return strings.EqualFold(p.name, name) })
 	if i < 0 {
-		c.params = append(c.params, parameter{name: name, sent: "\x00"})
+		c.params = append(c.params, parameter{name: name, sent: unsent})
 		i = len(c.params) - 1
 	}
 	c.params[i].value = value
@@ -97,8 +107,27 @@ func (c *Client) wake() {
 	}
 }
 
+// Deallocate forgets a prepared statement of the protocol, and tells whether there
+// was one: DEALLOCATE means these too.
+func (c *Client) Deallocate(name string) bool {
+	_, ok := c.conn.statements[name]
+	delete(c.conn.statements, name)
+	return ok
+}
+
+// DeallocateAll forgets all prepared statements, as DEALLOCATE ALL and DISCARD ALL do.
+func (c *Client) DeallocateAll() { clear(c.conn.statements) }
+
+// ClosePortal closes a portal and tells whether there was one: for CLOSE.
+func (c *Client) ClosePortal(name string) bool {
+	_, ok := c.conn.portals[name]
+	c.conn.closePortal(name)
+	return ok
+}
+
 // Portal returns the rows that are left in a portal of the protocol, for FETCH:
-// cursors and portals share their names. Take is for the calling statement only.
+// cursors and portals share their names. If the portal has not started yet, its
+// first Take executes it, that is, it calls the session.
 func (c *Client) Portal(name string) (Portal, bool) {
 	p, ok := c.conn.portals[name]
 	if !ok || p.st.prep == nil || p.st.prep.Columns() == nil {
@@ -143,17 +172,21 @@ func (c *Client) drainNotices(w *writer) {
 	c.notices = c.notices[:0]
 }
 
-// drain writes everything pending; all sends parameters that the client knows too.
-func (c *Client) drain(w *writer, all bool) {
+// drain writes what is pending: notices, changed parameters, and outside of a
+// transaction block notifications.
+func (c *Client) drain(w *writer) {
 	c.drainNotices(w)
+	events := c.conn.sess.TxStatus() == 'I'
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, n := range c.events {
-		w.send(n)
+	if events {
+		for _, n := range c.events {
+			w.send(n)
+		}
+		c.events = nil
 	}
-	c.events = nil
 	for i := range c.params {
-		if p := &c.params[i]; all || p.value != p.sent {
+		if p := &c.params[i]; p.value != p.sent {
 			w.send(&pgproto3.ParameterStatus{Name: p.name, Value: p.value})
 			p.sent = p.value
 		}

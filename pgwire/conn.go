@@ -95,7 +95,7 @@ func (c *conn) next() (kind byte, body []byte, err error) {
 			return kind, body, err
 		}
 		c.in.deadline(time.Time{})
-		c.client.drain(&c.out, false)
+		c.client.drain(&c.out)
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.interrupted() {
 			return kind, body, err
 		}
@@ -178,7 +178,7 @@ func (c *conn) farewell(ctx context.Context, err error) {
 
 // ready ends an answer.
 func (c *conn) ready() {
-	c.client.drain(&c.out, false)
+	c.client.drain(&c.out)
 	c.out.send(&pgproto3.ReadyForQuery{TxStatus: c.sess.TxStatus()})
 }
 

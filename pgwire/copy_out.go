@@ -22,6 +22,7 @@ func (c *conn) copyOut(ctx context.Context, p *portal, cp Copy, push bool) (sent
 	w := newCopyWriter(cp)
 	c.out.buf = w.appendHeader(c.out.buf)
 	if push {
+		c.holdBack()
 		if err := c.out.flush(); err != nil {
 			return 0, errGone
 		}

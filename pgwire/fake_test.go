@@ -24,11 +24,12 @@ type fakeBackend struct {
 	ids []int64
 
 	stream  chan *vec.Batch // rows of s
-	waiting chan struct{}   // told when a statement has started to wait, if anybody listens
+	waiting chan struct{}   // told when a statement has started to wait
+	closed  chan struct{}   // told when a session is closed
 }
 
 func newFake() *fakeBackend {
-	return &fakeBackend{ids: []int64{1, 2, 3, 4, 5}, stream: make(chan *vec.Batch), waiting: make(chan struct{}, 100)}
+	return &fakeBackend{ids: []int64{1, 2, 3, 4, 5}, stream: make(chan *vec.Batch), waiting: make(chan struct{}, 100), closed: make(chan struct{}, 100)}
 }
 
 func (b *fakeBackend) Verifier(_ context.Context, user string) (string, error) {
@@ -57,7 +58,6 @@ type fakeSession struct {
 	tx       byte
 	pending  []int64 // inserted by the open transaction
 	settings map[string]string
-	closed   bool
 }
 
 var reported = map[string]string{"application_name": "", "timezone": "Etc/UTC", "datestyle": "ISO, MDY", "client_encoding": "UTF8"}
@@ -131,7 +131,13 @@ func (s *fakeSession) Fail() {
 
 func (s *fakeSession) Setting(name string) string  { return s.settings[name] }
 func (s *fakeSession) TextFormat() *vec.TextFormat { return nil }
-func (s *fakeSession) Close()                      { s.closed = true }
+
+func (s *fakeSession) Close() {
+	select {
+	case s.b.closed <- struct{}{}:
+	default: // nobody counts that many
+	}
+}
 
 type fakePrepared struct {
 	params []vec.Type
@@ -340,6 +346,37 @@ func (s *fakeSession) Prepare(ctx context.Context, st Statement, params []uint32
 			}
 			return nil
 		}), nil
+	case strings.HasPrefix(text, "deallocate "):
+		name := strings.TrimPrefix(text, "deallocate ")
+		return command("DEALLOCATE", func() error {
+			if name == "all" {
+				s.client.DeallocateAll()
+			} else if !s.client.Deallocate(name) {
+				return pgerr.Newf(pgerr.InvalidStatementName, "prepared statement %q does not exist", name)
+			}
+			return nil
+		}), nil
+	case strings.HasPrefix(text, "close "):
+		name := strings.TrimPrefix(text, "close ")
+		return command("CLOSE CURSOR", func() error {
+			if !s.client.ClosePortal(name) {
+				return pgerr.Newf(pgerr.InvalidCursorName, "cursor %q does not exist", name)
+			}
+			return nil
+		}), nil
+	case text == "select types" || text == "select types again":
+		cols, row := everyType()
+		if text == "select types" {
+			return rows("SELECT %d", cols, row, make([]vec.Value, len(row))), nil
+		}
+		p := &fakePrepared{cols: cols}
+		for _, c := range cols {
+			p.params = append(p.params, c.Type)
+		}
+		p.run = func(_ context.Context, a Args) (Result, error) {
+			return &fakeResult{batches: []*vec.Batch{table(cols, a.Params)}, tag: "SELECT %d"}, nil
+		}
+		return p, nil
 	case reFetch.MatchString(text):
 		m := reFetch.FindStringSubmatch(text)
 		p, ok := s.client.Portal(m[2])

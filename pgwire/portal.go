@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"github.com/weirdb/weir/internal/pgerr"
@@ -156,6 +157,7 @@ func (c *conn) sendRows(ctx context.Context, p *portal, limit int64) (sent int64
 	}
 	push := p.st.prep.Push()
 	if push {
+		c.holdBack()
 		if err := c.out.flush(); err != nil {
 			return 0, false, errGone
 		}
@@ -199,6 +201,17 @@ func (c *conn) sendRows(ctx context.Context, p *portal, limit int64) (sent int64
 	}
 	return sent, true, nil
 }
+
+// holdBack bounds what the kernel gathers for a client that does not read the rows
+// of a push query; left to itself it takes 4 MB, tens of thousands of rows.
+func (c *conn) holdBack() {
+	if tcp, ok := c.nc.(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(pushSendBuffer) // of no use, no harm, if it fails
+	}
+}
+
+// pushSendBuffer still holds some milliseconds of rows at full speed.
+const pushSendBuffer = 256 << 10
 
 // closePortal frees a portal and its name.
 func (c *conn) closePortal(name string) {

@@ -64,7 +64,7 @@ func (c *conn) start(ctx context.Context, full bool) error {
 		}
 		return fatal{pgerr.From(err)}
 	}
-	c.client.drain(&c.out, true)
+	c.client.drain(&c.out)
 	c.out.send(&pgproto3.BackendKeyData{ProcessID: c.pid, SecretKey: binary.BigEndian.Uint32(c.secret[:])})
 	c.ready()
 	return nil
