@@ -71,9 +71,10 @@ func (s *Store) checkpoint(shards []*Shard) error {
 	}
 	if err := s.flush(); err != nil {
 		for _, c := range written {
-			err = c.sh.fail(err)
+			errs = errors.Join(errs, c.sh.fail(err))
+			c.sh.settle()
 		}
-		return errors.Join(errs, err)
+		return errs
 	}
 	for _, c := range written {
 		errs = errors.Join(errs, c.finish())
@@ -86,7 +87,16 @@ func (s *Store) flush() error {
 	if s.lost.Load() {
 		return ErrFailed
 	}
-	return s.db.Flush()
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.broken: // Pebble would try for ever
+		return ErrFailed
+	}
 }
 
 // writeCheckpoint freezes what changed, fsyncs the segments and commits the rest to Pebble, not yet flushed. It
@@ -106,16 +116,25 @@ func (sh *Shard) writeCheckpoint() (*checkpoint, error) {
 	if err != nil {
 		err = sh.fail(err)
 	}
+	if err != nil {
+		sh.settle()
+		return nil, err
+	}
+	sh.mu.Lock()
+	sh.frozen = nil // Pebble has it now
+	sh.mu.Unlock()
+	return c, nil
+}
+
+// settle ends what freeze began and lets a waiting Apply go on.
+func (sh *Shard) settle() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if err == nil {
-		sh.frozen = nil // Pebble has it now
-	}
+	sh.pending = false
 	if sh.roomy != nil {
 		close(sh.roomy)
 		sh.roomy = nil
 	}
-	return c, err
 }
 
 // freeze takes the active layer, with the rows of the logs that changed, and puts an empty one in its place. If nothing
@@ -136,7 +155,7 @@ func (sh *Shard) freeze(always bool) *checkpoint {
 	}
 	sh.putRow([]byte(shardSpace), appliedKey, row)
 	c := &checkpoint{sh: sh, applied: applied, term: sh.term, layer: sh.active, logs: sh.dirtyLogs, doomed: sh.doomed}
-	sh.frozen, sh.active = sh.active, newLayer()
+	sh.frozen, sh.active, sh.pending = sh.active, newLayer(), true
 	sh.dirtyLogs, sh.doomed = nil, nil
 	sh.dirtied.Store(0)
 	return c
@@ -338,6 +357,7 @@ func (c *checkpoint) finish() error {
 	c.sh.durable.Store(c.applied)
 	c.sh.durableTerm = c.term
 	c.sh.mu.Unlock()
+	c.sh.settle()
 	var err error
 	for _, s := range c.doomed {
 		err = errors.Join(err, s.remove())
@@ -386,11 +406,11 @@ func (s *Store) checkpointLoop() {
 	}
 }
 
-// awaitRoom holds Apply back while a checkpoint cannot keep up: when four times DirtyBytes changed since it began.
+// awaitRoom holds Apply back while a checkpoint is under way and four times DirtyBytes have changed since it began.
 func (sh *Shard) awaitRoom() error {
 	for sh.dirtied.Load() > 4*sh.store.cfg.DirtyBytes && sh.Err() == nil {
 		sh.mu.Lock()
-		if sh.frozen == nil {
+		if !sh.pending {
 			sh.mu.Unlock()
 			sh.store.wantCheckpoint()
 			return sh.Err()

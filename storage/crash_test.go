@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -282,6 +283,53 @@ func TestWriteErrorStopsShard(t *testing.T) {
 	n.cfg.FS = disk
 	n.open()
 	m.check(t, n.Shard)
+	if err := n.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A checkpoint whose flush fails answers with the error, and Durable stays.
+func TestFlushErrorStopsShard(t *testing.T) {
+	cfg := modelConfig()
+	disk := cfg.FS
+	var full atomic.Bool
+	cfg.FS = errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".sst") {
+			return errors.New("no space left on device")
+		}
+		return nil
+	}))
+	n := &node{t: t, cfg: cfg}
+	n.open()
+	put := func(v string) {
+		t.Helper()
+		var m Mutations
+		m.Set(NamedSpace("a"), []byte("k"), []byte(v))
+		n.must(AppendState(nil, &m))
+	}
+	put("1")
+	if err := n.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	put("2")
+	full.Store(true)
+	if err := n.Checkpoint(); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	if n.Durable() != 1 || n.Applied() != 2 {
+		t.Fatal(n.Durable(), n.Applied())
+	}
+	diff(t, "still served", scan(t, n.Shard, NamedSpace("a")), "[k=2]")
+	if err, _ := n.Shard.Apply(3, 7, AppendTrim(nil, part, 0)).(error); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+	full.Store(false)
+	if err := n.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.cfg.FS = disk
+	n.open()
+	diff(t, "replayed", scan(t, n.Shard, NamedSpace("a")), "[k=2]")
 	if err := n.store.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,9 @@ type Shard struct {
 	doomed      []*segment // files to remove when a checkpoint that does not name them is durable
 	nextFile    uint64
 
-	checkpointing sync.Mutex // one checkpoint, restore or compaction swap at a time
-	roomy         chan struct{}
+	checkpointing sync.Mutex    // one checkpoint, restore or compaction swap at a time
+	pending       bool          // between freeze and settle; under mu
+	roomy         chan struct{} // closed by settle; nil if no one waits; under mu
 
 	scratch scratch // Apply's
 }

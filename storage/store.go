@@ -92,7 +92,9 @@ type Store struct {
 	shards map[ShardID]*Shard
 	closed bool
 
-	lost atomic.Bool // Pebble gave up; it must not be called again
+	lost     atomic.Bool   // Pebble gave up; it must not be called again
+	broken   chan struct{} // closed when Pebble could not write
+	breaking sync.Once
 
 	// The checkpointer is the one goroutine of a Store; it ends when quit is closed.
 	kick chan struct{}
@@ -116,12 +118,12 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, shards: make(map[ShardID]*Shard), kick: make(chan struct{}, 1), quit: make(chan struct{})}
+	s := &Store{cfg: cfg, shards: make(map[ShardID]*Shard), broken: make(chan struct{}), kick: make(chan struct{}, 1), quit: make(chan struct{})}
 	cache := pebble.NewCache(cfg.CacheBytes)
 	defer cache.Unref()
 	opts := &pebble.Options{
 		FS: cfg.FS, Cache: cache, DisableWAL: true, MemTableSize: cfg.MemTableBytes, Logger: pebbleLogger{s},
-		FormatMajorVersion: pebble.FormatNewest,
+		FormatMajorVersion: pebble.FormatNewest, EventListener: &pebble.EventListener{BackgroundError: s.backgroundError},
 		// Checkpoints come in sorted bulk; a few more tables in level 0 are cheaper than compacting each at once.
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
 	}
@@ -313,9 +315,23 @@ func (sh *Shard) closeFiles() (err error) {
 	return err
 }
 
+// retryPause keeps Pebble, which repeats a failed flush at once and for ever, from burning a core on a full disk.
+const retryPause = 100 * time.Millisecond
+
+func (s *Store) backgroundError(err error) {
+	s.breakDown(fmt.Errorf("pebble: %w", err))
+	time.Sleep(retryPause)
+}
+
 // abandon stops all shards because Pebble failed for good.
 func (s *Store) abandon(err error) {
 	s.lost.Store(true)
+	s.breakDown(err)
+}
+
+// breakDown stops all shards because Pebble could not write. It tries again by itself, but the shards have lost trust.
+func (s *Store) breakDown(err error) {
+	s.breaking.Do(func() { close(s.broken) })
 	for _, sh := range s.all() {
 		sh.fail(err)
 	}
