@@ -110,6 +110,31 @@ func BenchmarkCopyIn(b *testing.B) {
 	}
 }
 
+// BenchmarkSelect reads a million rows over TCP, the client only counting bytes.
+func BenchmarkSelect(b *testing.B) {
+	for _, f := range []string{"0", "1"} {
+		b.Run(map[string]string{"0": "text", "1": "binary"}[f], func(b *testing.B) {
+			back := newFake()
+			addr, _ := serve(b, Config{Backend: back})
+			s := dial(b, addr, map[string]string{"user": "weir"})
+			s.until(b, 'Z')
+			send := frames(b, []string{`Parse name="" "select million" oids=[]`, `Bind portal="" stmt="" pfmt=[] params=[] rfmt=[` + f + `]`, `Execute portal="" max=0`, `Sync`})
+			buf := make([]byte, 256<<10)
+			for b.Loop() {
+				s.c.Write(send)
+				for tail := ""; len(tail) < 6 || tail[len(tail)-6:] != "Z\x00\x00\x00\x05I"; {
+					n, err := s.c.Read(buf)
+					if err != nil {
+						b.Fatal(err)
+					}
+					tail = string(buf[max(0, n-6):n])
+				}
+			}
+			b.ReportMetric(float64(b.N)*1e3*vec.MaxRows/b.Elapsed().Seconds()/1e6, "Mrows/s")
+		})
+	}
+}
+
 // endless yields its bytes again and again.
 type endless struct {
 	b  []byte

@@ -23,7 +23,7 @@ type fakeBackend struct {
 	mu  sync.Mutex
 	ids []int64
 
-	stream  chan *vec.Batch // rows of s
+	stream  chan *vec.Batch // rows of s; nil or closed: the query ends
 	waiting chan struct{}   // told when a statement has started to wait
 	closed  chan struct{}   // told when a session is closed
 }
@@ -58,6 +58,7 @@ type fakeSession struct {
 	tx       byte
 	pending  []int64 // inserted by the open transaction
 	settings map[string]string
+	local    bool // SET LOCAL was used
 }
 
 var reported = map[string]string{"application_name": "", "timezone": "Etc/UTC", "datestyle": "ISO, MDY", "client_encoding": "UTF8"}
@@ -179,7 +180,7 @@ func (r *fakeResult) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	select {
 	case b, ok := <-r.stream:
-		if !ok {
+		if !ok || b == nil {
 			return nil, io.EOF
 		}
 		return b, nil
@@ -255,6 +256,10 @@ func (s *fakeSession) Prepare(ctx context.Context, st Statement, params []uint32
 			case 'E':
 				tag = "ROLLBACK"
 			}
+			if s.local {
+				s.client.Parameter("TimeZone", s.settings["timezone"])
+				s.local = false
+			}
 			if s.tx = 'I'; tag == "ROLLBACK" {
 				s.pending = nil
 			}
@@ -322,6 +327,10 @@ func (s *fakeSession) Prepare(ctx context.Context, st Statement, params []uint32
 			return &fakeResult{tag: fmt.Sprintf("DELETE %d", was-len(s.b.ids))}, nil
 		}
 		return p, nil
+	case text == "set local timezone='utc'": // gone with the transaction, so never reported
+		return command("SET", func() error { s.client.Parameter("TimeZone", "UTC"); s.local = true; return nil }), nil
+	case text == "discard all":
+		return command("DISCARD ALL", func() error { s.client.DeallocateAll(); return nil }), nil
 	case reSet.MatchString(text):
 		m := reSet.FindStringSubmatch(text)
 		value := m[2]
@@ -346,6 +355,11 @@ func (s *fakeSession) Prepare(ctx context.Context, st Statement, params []uint32
 			}
 			return nil
 		}), nil
+	case text == "select million":
+		cols, batch := threeColumns()
+		return &fakePrepared{cols: cols, run: func(context.Context, Args) (Result, error) {
+			return &fakeResult{batches: slices.Repeat([]*vec.Batch{batch}, 1000), tag: "SELECT %d"}, nil
+		}}, nil
 	case strings.HasPrefix(text, "deallocate "):
 		name := strings.TrimPrefix(text, "deallocate ")
 		return command("DEALLOCATE", func() error {

@@ -296,7 +296,6 @@ func TestGolden(t *testing.T) {
 		"unknown message type":                    "goes on from the scenario before it",
 		"Flush returns answers without Sync":      "has no step marks",
 		"syntax error position (1-based characters, not bytes)": "column names",
-		"SET reports": "order of RESET ALL",
 	}
 	for part := range strings.SplitSeq(string(data), "\n### ") {
 		name, steps, _ := strings.Cut(part, "\n")

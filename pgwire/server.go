@@ -112,8 +112,8 @@ func isTemporary(err error) bool {
 
 // handle serves one connection from its first byte to its end.
 func (s *Server) handle(ctx context.Context, nc net.Conn) {
-	defer nc.Close()
 	c := newConn(s, nc)
+	defer c.hangUp()
 	crowd := s.register(c)
 	defer s.unregister(c)
 	if crowd > 2*s.cfg.MaxConns { // not even a polite answer: that costs a buffer and time too
@@ -129,6 +129,14 @@ func (s *Server) handle(ctx context.Context, nc net.Conn) {
 		err = c.serve(ctx)
 	}
 	c.farewell(ctx, err)
+}
+
+// hangUp closes the connection, with TLS's own goodbye if it has TLS.
+func (c *conn) hangUp() {
+	if c.tls != nil {
+		c.tls.Close()
+	}
+	c.nc.Close()
 }
 
 // shutdownGrace is how long a client that does not read may delay the end of

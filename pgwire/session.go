@@ -116,7 +116,7 @@ type Rows interface {
 
 // Result is a statement under execution. Its columns are those of Prepared (or
 // of Copy), its rows are sent in order, whatever their op; a statement without
-// rows returns io.EOF when it is done.
+// rows returns io.EOF when it is done. Timeouts of statements are the session's.
 type Result interface {
 	Rows
 	// Tag returns the command tag. It is asked for after Next returned io.EOF;
