@@ -23,8 +23,7 @@ import (
 //	Bind portal="" stmt="" pfmt=[] params=["1"] rfmt=[]
 //	Execute portal="" max=0
 type script struct {
-	c    net.Conn
-	left bytes.Buffer
+	c net.Conn
 }
 
 func dial(t testing.TB, addr string, params map[string]string) *script {

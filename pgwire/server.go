@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/weirdb/weir/internal/pgerr"
@@ -91,8 +92,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 				nc.Close()
 			}
 			return nil // we closed ln ourselves
-		case isTemporary(err):
-			// Out of descriptors, most likely: let some connections end.
+		case isShortage(err): // let some connections end
 			select {
 			case <-time.After(50 * time.Millisecond):
 			case <-ctx.Done():
@@ -105,9 +105,15 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-func isTemporary(err error) bool {
-	ne, ok := errors.AsType[net.Error](err)
-	return ok && ne.Temporary() //nolint:staticcheck // what net/http does for EMFILE
+// isShortage tells whether accept failed for want of descriptors or memory, or
+// because of a peer that changed its mind: nothing is wrong with the listener.
+func isShortage(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // handle serves one connection from its first byte to its end.
