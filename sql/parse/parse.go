@@ -184,6 +184,7 @@ func (p *parser) utilityFrom(start int) ast.Stmt {
 		p.I++
 	}
 	s.Span = p.span(pos)
+	s.Text = p.Src[s.Pos():s.End()]
 	return s
 }
 

@@ -15,6 +15,7 @@ const MaxDepth = 256
 // *pgerr.Error, which Catch turns into an error: a grammar reads better when it does
 // not say "if err != nil" between any two words. It is for one goroutine.
 type Cursor struct {
+	Src     string  // the text
 	Toks    []Token // ends with EOF
 	I       int     // the next token
 	Dialect ast.Dialect
@@ -28,7 +29,7 @@ func NewCursor(src string, d ast.Dialect) (*Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cursor{Toks: toks, Dialect: d}, nil
+	return &Cursor{Src: src, Toks: toks, Dialect: d}, nil
 }
 
 // Catch, deferred, makes the panic of a Cursor's method the function's error.

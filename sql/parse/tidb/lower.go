@@ -158,8 +158,19 @@ func (l *lowerer) query(n tidb.Node) ast.Query {
 		return l.add(l.selectStmt(n), l.with(n.With), l.tail(n.OrderBy))
 	case *tidb.SetOprStmt:
 		return l.add(l.setOp(n.SelectList), l.with(n.With), l.tail(n.OrderBy))
-	case *tidb.SetOprSelectList:
-		return l.add(l.setOp(n), l.with(n.With), l.tail(n.OrderBy))
+	case *tidb.SetOprSelectList: // in parentheses; around one SELECT it repeats the clauses of that
+		with, order := n.With, n.OrderBy
+		if len(n.Selects) == 1 {
+			if s, ok := n.Selects[0].(*tidb.SelectStmt); ok {
+				if s.With == with {
+					with = nil
+				}
+				if s.OrderBy == order {
+					order = nil
+				}
+			}
+		}
+		return l.add(l.setOp(n), l.with(with), l.tail(order))
 	case *tidb.SubqueryExpr:
 		return l.query(n.Query)
 	}

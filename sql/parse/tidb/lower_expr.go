@@ -11,7 +11,7 @@ import (
 var operators = map[opcode.Op]string{
 	opcode.LogicAnd: "AND", opcode.LogicOr: "OR", opcode.GE: ">=", opcode.LE: "<=", opcode.EQ: "=", opcode.NE: "<>",
 	opcode.LT: "<", opcode.GT: ">", opcode.Plus: "+", opcode.Minus: "-", opcode.Mul: "*", opcode.Div: "/", opcode.Mod: "%",
-	opcode.Xor: "^", opcode.BitNeg: "~", opcode.Not: "NOT",
+	opcode.Xor: "^", opcode.Or: "|", opcode.BitNeg: "~", opcode.Not: "NOT",
 }
 
 func (l *lowerer) exprs(ns []tidb.ExprNode) []ast.Expr {
