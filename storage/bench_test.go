@@ -105,3 +105,111 @@ func BenchmarkApplyAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCheckpoint writes 200,000 changed keys of a million; ns/row is per changed key, off the apply path.
+func BenchmarkCheckpoint(b *testing.B) {
+	s, err := Open(Config{Dir: b.TempDir(), CheckpointEvery: -1, DirtyBytes: 1 << 40})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.Shard(1)
+	rng := rand.New(rand.NewPCG(1, 2))
+	sp := NamedSpace("bench")
+	const dirty = 200_000
+	var index uint64
+	var value [24]byte
+	for b.Loop() {
+		b.StopTimer()
+		var m Mutations
+		for range dirty {
+			m.Set(sp, fmt.Appendf(nil, "key-%016d", rng.IntN(1_000_000)), value[:])
+		}
+		index++
+		if err, ok := sh.Apply(index, 1, AppendState(nil, &m)).(error); ok {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := sh.Checkpoint(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*dirty), "ns/row")
+}
+
+// BenchmarkGet reads keys that are in the changed rows, and keys that are in Pebble only.
+func BenchmarkGet(b *testing.B) {
+	s, err := Open(Config{Dir: b.TempDir(), CheckpointEvery: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.Shard(1)
+	sp := NamedSpace("bench")
+	const keys = 100_000
+	var m Mutations
+	for i := range keys {
+		m.Set(sp, fmt.Appendf(nil, "key-%016d", i), make([]byte, 24))
+	}
+	sh.Apply(1, 1, AppendState(nil, &m))
+	run := func(b *testing.B) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		var key []byte
+		for b.Loop() {
+			key = fmt.Appendf(key[:0], "key-%016d", rng.IntN(keys))
+			if _, ok, err := sh.Get(sp, key); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	}
+	b.Run("memory", run)
+	b.Run("scan", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			if err := sh.Scan(sp, nil, nil, func(_, _ []byte) bool { n++; return true }); err != nil || n != keys {
+				b.Fatal(n, err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys), "ns/row")
+	})
+	if err := sh.Checkpoint(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("pebble", run)
+}
+
+// BenchmarkRead reads a log from start to end, from the page cache.
+func BenchmarkRead(b *testing.B) {
+	s, err := Open(Config{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.Shard(1)
+	var bb batch.Builder
+	for range 500 {
+		bb.Append(1, []byte("key-0000000000000001"), make([]byte, 168))
+	}
+	v, err := bb.Finish()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := AppendAppend(nil, Append{Partition: part, Batches: v})
+	for i := range uint64(1000) {
+		sh.Apply(i+1, 1, cmd)
+	}
+	l := sh.Log(part)
+	b.SetBytes(l.Size())
+	b.ReportAllocs()
+	var buf []byte
+	for b.Loop() {
+		for from := Offset(0); from < l.End(); {
+			if buf, err = l.Read(from, 1<<20, buf); err != nil {
+				b.Fatal(err)
+			}
+			for rest := buf; len(rest) > 0; rest = rest[batch.SizeOf(rest):] {
+				from = Offset(batch.View(rest).LastOffset()) + 1
+			}
+		}
+	}
+}

@@ -275,3 +275,36 @@ func TestCommit(t *testing.T) {
 		t.Fatal("refused")
 	}
 }
+
+// A command allocates its result, whatever its size.
+func TestApplyAllocations(t *testing.T) {
+	n := newNode(t, Config{})
+	cmds, shape := benchCommits(1000, 200, 0)
+	var b batch.Builder
+	for i := range 100 {
+		b.Append(1, fmt.Append(nil, "k", i), []byte("value"))
+	}
+	v, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := AppendAppend(nil, Append{Partition: part, Flags: Compacted, Batches: v})
+	step := 0
+	index := uint64(0)
+	run := func() {
+		shape(cmds[step%len(cmds)], step)
+		for _, cmd := range [][]byte{cmds[step%len(cmds)], insert} {
+			index++
+			if err, ok := n.Shard.Apply(index, 7, cmd).(error); ok {
+				t.Fatal(err)
+			}
+		}
+		step++
+	}
+	for range 100 {
+		run() // all keys are there
+	}
+	if got := testing.AllocsPerRun(100, run); got > 10 {
+		t.Errorf("%v allocations for a commit of 200 rows and an append of 100", got)
+	}
+}

@@ -25,7 +25,7 @@ type Config struct {
 	SegmentBytes    int64         // a log starts a new segment file at this length; 0 means 64 MiB
 	IndexInterval   int64         // bytes of a log per entry of its offset and time index; 0 means 16 KiB
 	CacheBytes      int64         // Pebble's block cache; 0 means 64 MiB
-	MemTableBytes   uint64        // Pebble's memtable; 0 means 64 MiB
+	MemTableBytes   uint64        // Pebble's memtable; 0 means 16 MiB: a checkpoint of more than half is flushed without one
 
 	Logger Logger // nil means slog.Default
 }
@@ -50,7 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.SegmentBytes = orDefault(c.SegmentBytes, 64<<20)
 	c.IndexInterval = orDefault(c.IndexInterval, 16<<10)
 	c.CacheBytes = orDefault(c.CacheBytes, 64<<20)
-	c.MemTableBytes = orDefault(c.MemTableBytes, 64<<20)
+	c.MemTableBytes = orDefault(c.MemTableBytes, 16<<20)
 	if min(c.DirtyBytes, c.SegmentBytes, c.IndexInterval, c.CacheBytes) < 0 {
 		return c, errors.New("storage: a size in Config is negative")
 	}
@@ -119,10 +119,10 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, shards: make(map[ShardID]*Shard), broken: make(chan struct{}), kick: make(chan struct{}, 1), quit: make(chan struct{})}
-	cache := pebble.NewCache(cfg.CacheBytes)
+	cache := pebble.NewCache(cfg.CacheBytes + 2*int64(cfg.MemTableBytes)) // memtables count against it
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS: cfg.FS, Cache: cache, DisableWAL: true, MemTableSize: cfg.MemTableBytes, Logger: pebbleLogger{s},
+		FS: cfg.FS, Cache: cache, DisableWAL: true, MemTableSize: cfg.MemTableBytes, MemTableStopWritesThreshold: 4, Logger: pebbleLogger{s},
 		FormatMajorVersion: pebble.FormatNewest, EventListener: &pebble.EventListener{BackgroundError: s.backgroundError},
 		// Checkpoints come in sorted bulk; a few more tables in level 0 are cheaper than compacting each at once.
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,

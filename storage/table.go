@@ -192,9 +192,9 @@ func (v tableView) release() {
 	}
 }
 
-// sortedRow orders the rows of a view: by key, of one key the newest first.
+// sortedRow is a row in an order by key.
 type sortedRow struct {
-	prefix uint64 // the first eight bytes of the key, big-endian: most comparisons end here
+	prefix uint64 // eight bytes of the key after what all have in common, big-endian: most comparisons end here
 	at     int
 }
 
@@ -210,30 +210,46 @@ func keyPrefix(key []byte) uint64 {
 // sorted returns the newest rows of the keys in [lo, hi), in order of keys; hi nil has no end.
 func (v tableView) sorted(lo, hi []byte) []sortedRow {
 	var out []sortedRow
+	var first []byte
+	common := 0 // bytes all keys start with
 	for at := 0; at < len(v.rows); {
 		r, next := rowAt(v.rows, at)
 		if bytes.Compare(r.key, lo) >= 0 && (hi == nil || bytes.Compare(r.key, hi) < 0) {
-			out = append(out, sortedRow{keyPrefix(r.key), at})
+			if len(out) == 0 {
+				first, common = r.key, len(r.key)
+			} else if !bytes.HasPrefix(r.key, first[:common]) {
+				common = commonPrefix(r.key, first[:common])
+			}
+			out = append(out, sortedRow{at: at})
 		}
 		at = next
+	}
+	for i := range out {
+		out[i].prefix = keyPrefix(v.key(out[i].at)[common:])
 	}
 	slices.SortFunc(out, func(a, b sortedRow) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
-		ra, _ := rowAt(v.rows, a.at)
-		rb, _ := rowAt(v.rows, b.at)
-		if c := bytes.Compare(ra.key, rb.key); c != 0 {
+		if c := bytes.Compare(v.key(a.at), v.key(b.at)); c != 0 {
 			return c
 		}
-		return b.at - a.at
+		return b.at - a.at // the newest first
 	})
 	return slices.CompactFunc(out, func(a, b sortedRow) bool {
-		if a.prefix != b.prefix {
-			return false
-		}
-		ra, _ := rowAt(v.rows, a.at)
-		rb, _ := rowAt(v.rows, b.at)
-		return bytes.Equal(ra.key, rb.key)
+		return a.prefix == b.prefix && bytes.Equal(v.key(a.at), v.key(b.at))
 	})
+}
+
+func (v tableView) key(at int) []byte {
+	n := int(binary.LittleEndian.Uint32(v.rows[at:]))
+	return v.rows[at+rowHeader : at+rowHeader+n]
+}
+
+func commonPrefix(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
