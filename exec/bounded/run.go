@@ -161,6 +161,14 @@ func (q *query) build(n plan.Node, env *eval.Env) (Rows, error) {
 		return over(q, n.In, env, func(in Rows) (Rows, error) { return newAggregate(q, n, in, env) })
 	case *plan.Join:
 		return q.join(n, env)
+	case *plan.Apply:
+		return over(q, n.L, env, func(in Rows) (Rows, error) { return newApply(q, n, in, env) })
+	case *plan.SetOp:
+		return q.setOp(n, env)
+	case *plan.Unnest:
+		return over(q, n.In, env, func(in Rows) (Rows, error) { return newUnnest(q, n, in, env) })
+	case *plan.WindowFuncs:
+		return over(q, n.In, env, func(in Rows) (Rows, error) { return newWindowFuncs(q, n, in, env) })
 	}
 	return nil, pgerr.Newf(pgerr.FeatureNotSupported, "%s cannot be part of a query that ends", nodeName(n))
 }
