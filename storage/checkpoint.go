@@ -51,7 +51,7 @@ func (sh *Shard) Checkpoint() error { return sh.store.checkpoint([]*Shard{sh}) }
 
 // Checkpoint makes what all shards have applied durable, with one flush. A shard that failed before is passed over.
 func (s *Store) Checkpoint() error {
-	return s.checkpoint(slices.DeleteFunc(s.all(), func(sh *Shard) bool { return sh.Err() != nil }))
+	return s.checkpoint(slices.DeleteFunc(s.Shards(), func(sh *Shard) bool { return sh.Err() != nil }))
 }
 
 func (s *Store) checkpoint(shards []*Shard) error {

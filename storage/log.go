@@ -368,13 +368,7 @@ func (l *Log) append(v batch.View, epoch int32, flags AppendFlags) (base Offset)
 	return base
 }
 
-// flush writes the tail to its file.
-func (l *Log) flush() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.flushLocked()
-}
-
+// flushLocked writes the tail to its file.
 func (l *Log) flushLocked() error {
 	if len(l.tail) == 0 {
 		return nil

@@ -313,7 +313,7 @@ func (sh *Shard) collect(v batch.View, batchAt int, d *batch.Decoder) error {
 		}
 		p.delta, p.batch = Offset(p.rec.Offset-base), batchAt
 		if p.rec.Key == nil || p.delta < 0 || p.delta > Offset(v.LastOffsetDelta()) || len(p.rec.Key) > MaxKey {
-			sh.scratch.rows = sh.scratch.rows[:len(sh.scratch.rows)-1] // no row without a key
+			sh.scratch.rows = sh.scratch.rows[:len(sh.scratch.rows)-1] // no row without a key, nor with one no table takes
 		}
 	}
 	sh.scratch.rows = sh.scratch.rows[:len(sh.scratch.rows)-1]

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -274,6 +276,46 @@ func TestCommit(t *testing.T) {
 	if _, ok := step(0, Unset, 0).(*CommitResult); !ok {
 		t.Fatal("refused")
 	}
+}
+
+// Checkpoints come by themselves: after some seconds, and after so many bytes.
+func TestCheckpointsByThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := Open(Config{FS: vfs.NewMem(), Dir: "d", DirtyBytes: 100 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sh := s.Shard(1)
+		var m Mutations
+		m.Set(NamedSpace("a"), []byte("k"), []byte("v"))
+		sh.Apply(1, 1, AppendState(nil, &m))
+		synctest.Wait()
+		if sh.Durable() != 0 {
+			t.Error("too early")
+		}
+		time.Sleep(5100 * time.Millisecond) // fake time
+		synctest.Wait()
+		if sh.Durable() != 1 {
+			t.Error("no checkpoint after 5s")
+		}
+		for i := range 100 {
+			m.Set(NamedSpace("a"), fmt.Append(nil, i), make([]byte, 2000))
+		}
+		sh.Apply(2, 1, AppendState(nil, &m))
+		synctest.Wait()
+		if sh.Durable() != 2 {
+			t.Error("no checkpoint after 200 KB")
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if err, _ := sh.Apply(3, 1, AppendState(nil, &m)).(error); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		if _, _, err := sh.Get(NamedSpace("a"), []byte("k")); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
 }
 
 // A command allocates its result, whatever its size.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -264,15 +265,15 @@ func (s *Store) newShard(id ShardID) *Shard {
 	}
 }
 
-// all returns the shards in order of their numbers.
-func (s *Store) all() []*Shard {
+// Shards returns the shards that were opened, or were there when the store was, in order of their numbers.
+func (s *Store) Shards() []*Shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*Shard
 	for _, sh := range s.shards {
 		out = append(out, sh)
 	}
-	slices.SortFunc(out, func(a, b *Shard) int { return int(int64(a.id) - int64(b.id)) })
+	slices.SortFunc(out, func(a, b *Shard) int { return cmp.Compare(a.id, b.id) })
 	return out
 }
 
@@ -289,7 +290,7 @@ func (s *Store) Close() error {
 	close(s.quit)
 	s.done.Wait()
 	err := s.Checkpoint()
-	for _, sh := range s.all() {
+	for _, sh := range s.Shards() {
 		closed := error(ErrClosed)
 		sh.failed.Store(&closed)
 		err = errors.Join(err, sh.closeFiles())
@@ -332,7 +333,7 @@ func (s *Store) abandon(err error) {
 // breakDown stops all shards because Pebble could not write. It tries again by itself, but the shards have lost trust.
 func (s *Store) breakDown(err error) {
 	s.breaking.Do(func() { close(s.broken) })
-	for _, sh := range s.all() {
+	for _, sh := range s.Shards() {
 		sh.fail(err)
 	}
 }

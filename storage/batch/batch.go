@@ -115,6 +115,14 @@ func (v View) SetBase(offset int64, leaderEpoch int32) {
 	binary.BigEndian.PutUint32(v[12:], uint32(leaderEpoch))
 }
 
+// SetAppendTime gives all records of the batch one timestamp, ms, as topics with message.timestamp.type LogAppendTime
+// want it, and sets the checksum anew.
+func (v View) SetAppendTime(ms int64) {
+	binary.BigEndian.PutUint16(v[21:], v.Attributes()|attrLogAppendTime)
+	binary.BigEndian.PutUint64(v[35:], uint64(ms))
+	v.setSum()
+}
+
 // SumOK reports whether the checksum is that of the bytes.
 func (v View) SumOK() bool { return crc32.Checksum(v[crcStart:], castagnoli) == v.CRC() }
 

@@ -127,14 +127,17 @@ func TestXerialSnappy(t *testing.T) {
 func TestLogAppendTime(t *testing.T) {
 	var b Builder
 	v := build(t, &b)
-	v[22] |= attrLogAppendTime
+	v.SetAppendTime(7000)
 	var d Decoder
+	if n, err := Validate(v, Limits{}, &d); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
 	recs, err := d.Records(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for r := new(Record); recs.Next(r); {
-		if r.Timestamp != 5000 {
+		if r.Timestamp != 7000 {
 			t.Fatal(r.Timestamp)
 		}
 	}
