@@ -15,7 +15,7 @@ type aggCall struct {
 	agg    fn.Aggregator
 	typ    vec.Type // of the result
 	args   []*Expr
-	filter *predicate
+	filter *Expr
 	seen   *distinct // nil unless DISTINCT
 
 	cols   []*vec.Vec // arguments of the current batch
@@ -51,7 +51,7 @@ func newAggCall(n *plan.AggCall, c *Chain, keys []vec.Type, overTable bool) (*ag
 			Detailf("A row of a table may change or go away, and %s() cannot take a value back.", n.Fn.Name)
 	}
 	if n.Filter != nil {
-		if a.filter, err = c.env.predicate(n.Filter); err != nil {
+		if a.filter, err = c.env.Expr(n.Filter); err != nil {
 			return nil, err
 		}
 	}
@@ -75,7 +75,7 @@ func (a *aggCall) prepare(b *vec.Batch, rows []uint16) error {
 	}
 	view := *b
 	view.Sel = rows
-	kept, err := a.filter.test(&view)
+	kept, err := a.filter.choose(&view)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"github.com/weirdb/weir/exec/eval"
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
@@ -30,6 +31,7 @@ type Env struct {
 	// late rows: the row held at that place of the batch, and why. It may be nil.
 	Report func(b *vec.Batch, row int, err error)
 
+	eval  *eval.Env
 	batch *vec.Batch // that functions are computed for
 }
 
@@ -85,11 +87,7 @@ type Chain struct {
 // (batches for them come in through Process by Index) or one Scan (input 0).
 func Build(root plan.Node, env *Env, out Output) (*Chain, error) {
 	c := &Chain{env: env, out: out, ports: map[int]port{}}
-	env.Ctx.Fail = func(row int, err error) {
-		if env.Report != nil && env.batch != nil && row < env.batch.N {
-			env.Report(env.batch, row, err)
-		}
-	}
+	env.Ctx.Fail = env.fail
 	if err := c.build(root, env.Old, func(b *vec.Batch) error { return c.out(b) }, port{}); err != nil {
 		return nil, err
 	}

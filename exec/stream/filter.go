@@ -8,7 +8,7 @@ import (
 // filter passes the rows for which its condition is true.
 type filter struct {
 	stateless
-	cond  *predicate
+	cond  *Expr
 	table bool // rows change a table: keep its changes consistent
 	old   bool // the consumer wants UpdateBefore rows
 	out   Output
@@ -20,7 +20,7 @@ type filter struct {
 }
 
 func newFilter(n *plan.Filter, env *Env, old bool, out Output) (*filter, error) {
-	cond, err := env.predicate(n.Cond)
+	cond, err := env.Expr(n.Cond)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (f *filter) process(_ int, b *vec.Batch) error {
 	}
 	f.view = *b
 	f.view.Sel = sel
-	kept, err := f.cond.test(&f.view)
+	kept, err := f.cond.choose(&f.view)
 	if err != nil || len(kept) == 0 {
 		return err
 	}
@@ -57,7 +57,7 @@ func (f *filter) process(_ int, b *vec.Batch) error {
 // passed. What the row was before is told by UpdateBefore and Delete rows, so
 // the condition is asked of those too.
 func (f *filter) change(b *vec.Batch) error {
-	kept, err := f.cond.test(b)
+	kept, err := f.cond.choose(b)
 	if err != nil {
 		return err
 	}
