@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/weirdb/weir/exec/table"
+	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/planner/plan"
 	"github.com/weirdb/weir/storage"
@@ -82,6 +83,9 @@ type pane struct {
 
 func (c *Chain) buildAggregate(n *plan.Aggregate, old bool, out Output) error {
 	id := c.operatorID()
+	if n.Window != nil && n.OverTable {
+		return pgerr.Newf(pgerr.FeatureNotSupported, "a table cannot be aggregated in windows")
+	}
 	if n.Having != nil {
 		h := &plan.Filter{In: n, Cond: n.Having, Table: !n.Final}
 		f, err := newFilter(h, c.env, old, out)
@@ -97,6 +101,11 @@ func (c *Chain) buildAggregate(n *plan.Aggregate, old bool, out Output) error {
 	}
 	var op operator
 	if n.Window != nil && n.Window.Kind == plan.Session {
+		for _, a := range spec.aggs {
+			if a.seen != nil {
+				return pgerr.Newf(pgerr.FeatureNotSupported, "DISTINCT aggregates in session windows are not supported")
+			}
+		}
 		op = newSession(spec, n.Final, out)
 	} else {
 		op = newAggregate(spec, n.Final, out)

@@ -126,7 +126,7 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 			err = add(op, n.In, 0, false)
 		}
 	case *plan.Join:
-		if op, err = newJoin(n, c.env, c.operatorID(), old, out); err == nil {
+		if op, err = newJoin(n, c, old, out); err == nil {
 			c.timed = true
 			if err = add(op, n.L, 0, false); err == nil {
 				err = add(op, n.R, 1, false)
