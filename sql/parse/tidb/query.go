@@ -301,7 +301,7 @@ func (r *rewriter) selectBody() {
 	} else {
 		r.Take("ALL")
 	}
-	if r.Word("FROM") || r.EOF() || r.Is(")") || r.Is(";") || r.Word("WHERE") || r.Word("UNION") {
+	if r.EOF() || r.Is(")") || r.Is(";") || r.OneOf("FROM", "WHERE", "GROUP", "HAVING", "UNION", "EXCEPT", "INTERSECT", "ORDER", "LIMIT", "OFFSET") {
 		r.put(markEmpty + " ()")
 	} else {
 		r.items()
