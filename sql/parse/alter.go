@@ -20,7 +20,7 @@ func (p *parser) alter() ast.Stmt {
 	case p.Take("SYSTEM"):
 		return p.alterSystem(pos)
 	default:
-		if !p.At(1).IsName() && !p.Peek().IsName() {
+		if !p.Peek().IsName() {
 			p.Unexpected()
 		}
 		return p.utilityFrom(start)

@@ -212,7 +212,7 @@ func (r *rewriter) marked(m *tableMark) {
 	r.put("AS")
 	if as && r.Is("(") && m.kind == functionTable { // f() AS (a int, b text)
 		r.name(t)
-		r.columns(m)
+		r.columns(m, false)
 		return
 	}
 	if as || r.bareAlias() {
@@ -220,17 +220,22 @@ func (r *rewriter) marked(m *tableMark) {
 	}
 	r.name(t)
 	if t.path != nil && r.Is("(") {
-		r.columns(m)
+		r.columns(m, true)
 	}
 }
 
-// columns rewrites the columns of an alias, for a function perhaps with types.
-func (r *rewriter) columns(m *tableMark) {
+// columns rewrites the columns of an alias. Those of a function may have types: all or
+// none of them, and all without a name for the whole.
+func (r *rewriter) columns(m *tableMark, named bool) {
 	r.NeedOp("(")
 	r.put("(")
-	for {
+	for n := 0; ; n++ {
 		r.ident((*token.Cursor).Name)
-		if m.kind == functionTable && !r.Is(",") && !r.Is(")") {
+		untyped := r.Is(",") || r.Is(")")
+		switch {
+		case n == 0 && !named && untyped, n > 0 && untyped != (m.types == nil):
+			r.Unexpected()
+		case !untyped && m.kind == functionTable:
 			m.types = append(m.types, r.Type())
 		}
 		if !r.TakeOp(",") {
