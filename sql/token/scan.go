@@ -285,7 +285,7 @@ func (s *scanner) number() error {
 		for j < len(src) && s.part(src[j]) {
 			j++
 		}
-		if s.d == ast.KSQL { // ksqlDB: an identifier may begin with a digit
+		if s.d == ast.KSQL && !strings.ContainsAny(src[start:j], ".+-") { // an identifier may begin with a digit
 			s.add(Word, j, upper(src[start:j]))
 			return nil
 		}
