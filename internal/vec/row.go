@@ -229,13 +229,19 @@ func AppendKey(dst []byte, cols []*Vec, i int) []byte {
 		case c.Nulls.Has(r):
 			dst = append(dst, 0)
 		case c.Type.Kind == Decimal:
+			if coeff, exp, ok := SmallDecimal(c.Bytes(r)); ok {
+				dst = appendSmallKey(dst, coeff, exp)
+				continue
+			}
 			d, err := DecodeDecimal(c.Bytes(r))
 			if err != nil {
 				panic(fmt.Sprintf("vec: column holds %v", err)) // only AppendDecimal writes them
 			}
-			d.Reduce(d)
-			if d.Coeff.Sign() == 0 {
-				d = apd.New(0, 0)
+			if d.Form == apd.Finite {
+				d.Reduce(d)
+				if d.Coeff.Sign() == 0 {
+					d = apd.New(0, 0)
+				}
 			}
 			dst = AppendValue(dst, c.Type, d)
 		case c.Type.Layout() == InFloats:
@@ -245,5 +251,22 @@ func AppendKey(dst []byte, cols []*Vec, i int) []byte {
 			dst = AppendCol(dst, c, r)
 		}
 	}
+	return dst
+}
+
+// appendSmallKey is AppendKey for a decimal of a small coefficient.
+func appendSmallKey(dst []byte, coeff int64, exp int32) []byte {
+	if coeff == 0 {
+		exp = 0
+	} else {
+		for coeff%10 == 0 {
+			coeff /= 10
+			exp++
+		}
+	}
+	dst = append(dst, 1, 0)
+	start := len(dst)
+	dst = AppendSmallDecimal(dst, coeff, exp)
+	dst[start-1] = byte(len(dst) - start) // 16 at most: one byte of a varint
 	return dst
 }
