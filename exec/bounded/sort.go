@@ -25,10 +25,14 @@ func orderOf(keys []plan.SortKey) (order, []plan.Expr) {
 }
 
 // compare orders rows i and j of the columns.
-func (o order) compare(cols []*vec.Vec, i, j int32) int {
-	for k, c := range cols {
+func (o order) compare(cols []*vec.Vec, i, j int32) int { return o.between(cols, i, cols, j) }
+
+// between orders row i of some columns against row j of others.
+func (o order) between(a []*vec.Vec, i int32, b []*vec.Vec, j int32) int {
+	for k, c := range a {
+		e := b[k]
 		d := 0
-		in, jn := c.Null(int(i)), c.Null(int(j))
+		in, jn := c.Null(int(i)), e.Null(int(j))
 		switch {
 		case in && jn:
 			continue
@@ -37,14 +41,14 @@ func (o order) compare(cols []*vec.Vec, i, j int32) int {
 				return -1
 			}
 			return 1
-		case c.Type.Layout() == vec.InInts && !c.Const:
-			if x, y := c.Ints[i], c.Ints[j]; x < y {
+		case c.Type.Layout() == vec.InInts:
+			if x, y := c.Int(int(i)), e.Int(int(j)); x < y {
 				d = -1
 			} else if x > y {
 				d = 1
 			}
 		default:
-			d = vec.CompareRows(c, int(i), c, int(j))
+			d = vec.CompareRows(c, int(i), e, int(j))
 		}
 		if d != 0 {
 			if o.desc[k] {
@@ -80,9 +84,13 @@ type sorter struct {
 	width int // columns of the input, before the keys in the store
 	rows  *store
 	top   int64 // -1: all
-	ready bool
-	list  []int32
-	out   vec.Batch
+	// bounded: the first top rows of the store are in order and the first of all
+	// rows so far, so that rows behind them need not be kept.
+	bounded bool
+	sel     []uint16
+	ready   bool
+	list    []int32
+	out     vec.Batch
 }
 
 func newSorter(q *query, n *plan.Sort, in Rows, env *eval.Env) (Rows, error) {
@@ -141,19 +149,36 @@ func (s *sorter) read() error {
 		if err := evalAll(s.keys, b, rows, all[s.width:]); err != nil {
 			return err
 		}
+		if s.bounded {
+			rows = s.below(all[s.width:], rows)
+		}
 		if err := s.rows.add(all, rows); err != nil {
 			return err
 		}
-		if s.top >= 0 && int64(s.rows.n) > prune {
-			return s.rows.keep(s.first())
+		if s.top < 0 || int64(s.rows.n) <= prune {
+			return nil
 		}
-		return nil
+		s.bounded = s.top > 0
+		return s.rows.keep(s.first())
 	})
 	if err != nil {
 		return err
 	}
 	s.list = s.first()
 	return nil
+}
+
+// below leaves those of the rows listed that come before the last of the rows
+// that are known to be the first so many.
+func (s *sorter) below(keys []*vec.Vec, rows []uint16) []uint16 {
+	s.sel = s.sel[:0]
+	kept, last := s.rows.cols[s.width:], int32(s.top-1)
+	for _, r := range rows {
+		if s.order.between(keys, int32(r), kept, last) < 0 {
+			s.sel = append(s.sel, r)
+		}
+	}
+	return s.sel
 }
 
 // first returns the rows that are kept, in order.

@@ -185,6 +185,25 @@ func TestDecimalKeyKeepsItsScale(t *testing.T) {
 	}
 }
 
+// NaN and the infinities are groups of their own; numbers are grouped by value,
+// however many digits they have.
+func TestDecimalGroups(t *testing.T) {
+	c := vec.New(vec.DecimalOf(0, 0))
+	for _, s := range []string{"NaN", "Infinity", "-Infinity", "0", "0.00", "100", "100.0", "1e2", "-100", "NaN", "18446744073709551610", "18446744073709551610.0", "922337203685477580700", "922337203685477580700.00"} {
+		d, err := vec.ParseDecimal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Append(d)
+	}
+	tab := New(Config{Keys: []vec.Type{c.Type}})
+	out := make([]uint32, c.Len())
+	tab.Groups([]*vec.Vec{c}, vec.Identity(c.Len()), out)
+	if got := fmt.Sprint(out); got != "[0 1 2 3 3 4 4 4 5 0 6 6 7 7]" {
+		t.Errorf("groups %s", got)
+	}
+}
+
 func TestBrokenBytesAreErrors(t *testing.T) {
 	for _, types := range keyTypes[:4] {
 		tab := New(Config{Keys: types, Aggs: []fn.Aggregator{lengths{}}})
