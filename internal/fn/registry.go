@@ -5,9 +5,11 @@ import "sync"
 // The library, by family. A name's overloads are tried in this order where the
 // rules of resolution leave a choice.
 var (
-	funcFamilies  = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes}
+	funcFamilies = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes,
+		extracts, formats, jsons, arrays,
+		catalogs, byteStrings, conditionals}
 	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes}
-	tableFamilies = [][]*TableFunc{}
+	tableFamilies = [][]*TableFunc{tableFuncs}
 )
 
 var (
