@@ -25,8 +25,9 @@ type memHost struct {
 	index    uint64
 	cmd      []byte
 	failures []*Failure
-	// refuse, if set, is asked before a commit is applied; an error keeps it out.
-	refuse  func(n int, c *storage.Commit) error
+	// trouble, if set, is asked about each commit: whether it is applied, and
+	// what the task is told if that is not the truth.
+	trouble func(n int, c *storage.Commit) (apply bool, err error)
 	commits int
 }
 
@@ -45,7 +46,7 @@ func newHost(t testing.TB) *memHost {
 }
 
 func (h *memHost) Log(_ context.Context, topic plan.Topic, p int32) (Log, error) {
-	return h.sh.Log(storage.PartitionID{Topic: storage.TopicID(topic.ID), Partition: p}), nil
+	return h.sh.OpenLog(storage.PartitionID{Topic: storage.TopicID(topic.ID), Partition: p}), nil
 }
 
 func (h *memHost) Task(_ context.Context, id storage.TaskID) (TaskState, error) {
@@ -66,13 +67,18 @@ func (h *memHost) Propose(_ context.Context, c *storage.Commit) Pending {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.commits++
-	if h.refuse != nil {
-		if err := h.refuse(h.commits, c); err != nil {
-			return donePending{err}
-		}
+	apply, lie := true, error(nil)
+	if h.trouble != nil {
+		apply, lie = h.trouble(h.commits, c)
+	}
+	if !apply {
+		return donePending{lie}
 	}
 	h.cmd = storage.AppendCommit(h.cmd[:0], *c)
 	err, _ := h.apply(h.cmd).(error)
+	if lie != nil {
+		err = lie
+	}
 	return donePending{err}
 }
 
@@ -129,7 +135,7 @@ func (h *memHost) appendBatches(topic uint64, p int32, raw []byte) {
 // read returns all records of a partition as lines "ts key value".
 func (h *memHost) read(topic uint64, p int32) (out []string) {
 	h.t.Helper()
-	l := h.sh.Log(storage.PartitionID{Topic: storage.TopicID(topic), Partition: p})
+	l := h.sh.OpenLog(storage.PartitionID{Topic: storage.TopicID(topic), Partition: p})
 	var d batch.Decoder
 	for from := l.Start(); from < l.End(); {
 		raw, err := l.Read(from, 1<<20, nil)

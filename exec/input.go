@@ -81,6 +81,9 @@ func (c *cursor) joined(a, b uint16) bool {
 	if c.cur.Op(int(a)) == vec.UpdateBefore {
 		return true
 	}
+	if c.offset < 0 {
+		return false
+	}
 	o := c.cur.Cols[c.offset]
 	return o.Ints[a] == o.Ints[b]
 }
@@ -91,6 +94,9 @@ func (c *cursor) settle() {
 		return
 	}
 	if c.at < c.cur.Len() {
+		if c.offset < 0 {
+			return // nobody asks for the position
+		}
 		c.pos, c.unfinished = storage.Offset(c.cur.Cols[c.offset].Ints[c.cur.Row(c.at)]), false
 		return
 	}
@@ -260,6 +266,14 @@ func appendRows(dst, src *vec.Batch, rows []uint16) {
 		}
 	}
 	dst.N += len(rows)
+}
+
+// resetRows empties a batch that appendRows filled, keeping its memory.
+func resetRows(b *vec.Batch) {
+	b.N, b.Time, b.Ops, b.Headers = 0, b.Time[:0], nil, nil
+	for _, c := range b.Cols {
+		c.Reset(c.Type, 0)
+	}
 }
 
 // withOffset returns the source with one more column at its end: the offset of

@@ -16,7 +16,7 @@ import (
 func (u *unit) open(ctx context.Context, partition int32) (*task, error) {
 	q, st := u.q, u.stage
 	t := &task{
-		q: q, stage: st, wake: make(chan struct{}, 1),
+		q: q, stage: st, mux: mux{wake: make(chan struct{}, 1)},
 		id: storage.TaskID{Query: q.spec.ID, Generation: q.spec.Generation, Stage: uint16(st.index), Partition: partition},
 	}
 	var err error
@@ -220,36 +220,4 @@ func (u *unit) newScatter(i int, p int32, log Log, tasks []*task) (*scatter, err
 		s.keys = append(s.keys, x)
 	}
 	return s, nil
-}
-
-// watch makes sure that the task is woken when its logs change.
-func (t *task) watch(start func(func(context.Context) error)) {
-	var tails []*tail
-	for _, c := range t.cursors {
-		if f, ok := c.feed.(*tail); ok {
-			tails = append(tails, f)
-		}
-	}
-	if t.watched = len(t.cursors) <= waitLogs; t.watched {
-		return
-	}
-	for _, f := range tails {
-		start(func(ctx context.Context) error { return watchLog(ctx, f.log, t.wake) })
-	}
-}
-
-// watchLog wakes a task whenever a log changes.
-func watchLog(ctx context.Context, l Log, wake chan<- struct{}) error {
-	for {
-		changed := l.Changed()
-		select {
-		case wake <- struct{}{}: // also for what came before Changed was called
-		default:
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

@@ -106,7 +106,7 @@ type unit struct {
 // Start runs a query until Stop. It returns at once; errors of its running are
 // told by Err. Validate has accepted the plan.
 func Start(ctx context.Context, host Host, spec QuerySpec) (*Query, error) {
-	if err := Validate(spec.Plan); err != nil {
+	if err := Validate(spec.Plan, spec.Params...); err != nil {
 		return nil, err
 	}
 	q := &Query{host: host, spec: spec, stop: make(chan struct{})}

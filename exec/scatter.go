@@ -24,18 +24,6 @@ type parcel struct {
 	more bool           // rows of the last record may follow in the next parcel
 }
 
-func (p *parcel) reset() {
-	p.rows.N, p.rows.Sel = 0, nil
-	p.rows.Time, p.rows.Ops = p.rows.Time[:0], p.rows.Ops[:0]
-	for _, c := range p.rows.Cols {
-		c.Reset(c.Type, 0)
-	}
-	if len(p.rows.Ops) == 0 {
-		p.rows.Ops = nil
-	}
-	p.rows.Headers = nil
-}
-
 // A scatter reads one upstream partition of an input with keys, once for all
 // tasks of the stage, and hands each its rows. A task that is behind the
 // scatter's start gets no rows twice: it leaves out what lies below its own
@@ -209,7 +197,8 @@ func (l *lane) send(ctx context.Context, wait bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	l.filling.reset()
+	resetRows(&l.filling.rows)
+	l.filling.more = false
 	return nil
 }
 

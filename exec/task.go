@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 
-	"github.com/weirdb/weir/exec/stream"
-	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/storage"
 )
 
@@ -33,15 +30,12 @@ type task struct {
 	stage *stage
 	id    storage.TaskID
 
-	cursors []*cursor
-	chain   *stream.Chain
+	mux
 	sink    *sink
 	state   storage.Mutations
 	commit  storage.Commit
 	outputs []storage.Append
-	watched bool          // wait looks at the logs itself; otherwise watchers wake the task
-	wake    chan struct{} // of size 1
-	pending []proposed    // oldest first
+	pending []proposed // oldest first
 	spare   [][]mark
 	fails   []*Failure
 
@@ -125,85 +119,6 @@ func (t *task) step(ctx context.Context) (bool, error) {
 	}
 	t.rowsIn.Add(in)
 	return true, t.propose(ctx)
-}
-
-// unfinished tells whether a record was consumed in part.
-func (t *task) unfinished() bool {
-	for _, c := range t.cursors {
-		if c.unfinished {
-			return true
-		}
-	}
-	return false
-}
-
-// advance runs one batch through the operators and returns how many records
-// that was; 0 means that there is nothing at the moment.
-func (t *task) advance(ctx context.Context) (n int64, err error) {
-	if len(t.cursors) == 1 {
-		return t.advanceOnly(ctx, t.cursors[0])
-	}
-	for _, c := range t.cursors {
-		for c.cur == nil {
-			before := c.pos
-			if err := c.feed.fill(ctx, c); err != nil {
-				return 0, err
-			}
-			if c.cur == nil && c.pos == before {
-				break
-			}
-			n += int64(c.pos - before)
-		}
-	}
-	c, limit := t.pick()
-	if c == nil {
-		return n, nil
-	}
-	b := c.whole
-	if t.chain.Timed() {
-		b = func() *vec.Batch { return c.until(limit) }
-	}
-	rows := b()
-	if err := t.chain.Process(c.input, rows); err != nil {
-		return 0, fatal{err}
-	}
-	if c.at == c.cur.Len() {
-		c.settle()
-	}
-	return n + int64(rows.Len()), nil
-}
-
-// advanceOnly is advance for a task with one cursor, whose feed runs the chain.
-func (t *task) advanceOnly(ctx context.Context, c *cursor) (int64, error) {
-	before := c.pos
-	if err := c.feed.fill(ctx, c); err != nil {
-		return 0, err
-	}
-	if c.cur != nil {
-		if err := t.chain.Process(c.input, c.whole()); err != nil {
-			return 0, fatal{err}
-		}
-		c.settle()
-	}
-	return int64(c.pos - before), nil
-}
-
-// pick returns the cursor whose next row happened first, and when the first row
-// of the others did.
-func (t *task) pick() (first *cursor, limit int64) {
-	limit = math.MaxInt64
-	for _, c := range t.cursors {
-		switch {
-		case c.cur == nil:
-		case first == nil:
-			first = c
-		case c.head() < first.head():
-			first, limit = c, min(limit, first.head())
-		default:
-			limit = min(limit, c.head())
-		}
-	}
-	return first, limit
 }
 
 // propose hands the step to the shard.
@@ -301,36 +216,13 @@ func (t *task) applied() error {
 	return nil
 }
 
-// waitLogs is how many logs a task watches itself; if it has more, each gets a
-// goroutine that wakes the task.
-const waitLogs = 3
-
 // wait blocks until there may be something to do.
 func (t *task) wait(ctx context.Context) error {
-	var logs [waitLogs]<-chan struct{}
-	for i, c := range t.cursors {
-		if t.watched {
-			logs[i] = c.feed.changed()
-		}
-		if c.feed.ready() {
-			return nil
-		}
-	}
 	var done <-chan struct{}
 	if len(t.pending) > 0 {
 		done = t.pending[0].Done()
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-logs[0]:
-	case <-logs[1]:
-	case <-logs[2]:
-	case <-t.wake:
-	case <-done:
-	case <-t.q.pausing():
-	}
-	return nil
+	return t.mux.wait(ctx, done, t.q.pausing())
 }
 
 // fail keeps a failure until its step is applied: nothing of a step leaves the

@@ -80,11 +80,13 @@ type Chain struct {
 	ports map[int]port
 	ops   []operator // inputs before outputs
 	ids   uint16     // of stateful operators, given so far
+	scans []*plan.Scan
 	timed bool
 }
 
 // Build makes the operators for the plan below root, whose leaves are Inputs
-// (batches for them come in through Process by Index) or one Scan (input 0).
+// (batches for them come in through Process by Index) or Scans (numbered from 0,
+// see Scans).
 func Build(root plan.Node, env *Env, out Output) (*Chain, error) {
 	c := &Chain{env: env, out: out, ports: map[int]port{}}
 	env.Ctx.Fail = env.fail
@@ -107,7 +109,8 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 		c.ports[n.Index] = at
 		return nil
 	case *plan.Scan:
-		c.ports[0] = at
+		c.ports[len(c.scans)] = at
+		c.scans = append(c.scans, n)
 		return nil
 	case *plan.Filter:
 		if op, err = newFilter(n, c.env, old, out); err == nil {
@@ -115,6 +118,14 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 		}
 	case *plan.Project:
 		if op, err = newProject(n, c.env, out); err == nil {
+			err = add(op, n.In, 0, old)
+		}
+	case *plan.Unnest:
+		if op, err = newUnnest(n, c.env, out); err == nil {
+			err = add(op, n.In, 0, old)
+		}
+	case *plan.Limit:
+		if op, err = newLimit(n, c.env, out); err == nil {
 			err = add(op, n.In, 0, old)
 		}
 	case *plan.Aggregate:
@@ -141,6 +152,9 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 	c.ops = append(c.ops, op)
 	return nil
 }
+
+// Scans returns the leaves of the plan that are scans; the i-th is input i.
+func (c *Chain) Scans() []*plan.Scan { return c.scans }
 
 // operatorID numbers the operators that keep state, from the output down.
 func (c *Chain) operatorID() uint16 {
@@ -198,5 +212,22 @@ func (c *Chain) Timed() bool { return c.timed }
 
 // Unsupported is the error for a plan node that no continuous query can run.
 func Unsupported(n plan.Node) error {
-	return pgerr.Newf(pgerr.FeatureNotSupported, "%T is not supported in a continuous query", n)
+	what, hint := "this query", ""
+	switch n := n.(type) {
+	case *plan.Sort:
+		what, hint = "ORDER BY", "A result that never ends has no order; use it in a query that ends."
+	case *plan.SetOp:
+		what = [...]string{"UNION", "INTERSECT", "EXCEPT"}[n.Op]
+	case *plan.WindowFuncs:
+		what = "OVER"
+	case *plan.Apply:
+		what = "LATERAL"
+	case *plan.SystemScan:
+		what, hint = "the system catalog", "Query "+n.Schema+"."+n.Name+" without EMIT CHANGES."
+	case *plan.Values:
+		what = "VALUES"
+	}
+	err := pgerr.Newf(pgerr.FeatureNotSupported, "%s is not supported in a continuous query", what)
+	err.Hint = hint
+	return err
 }
