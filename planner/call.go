@@ -15,7 +15,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 func (x *exprs) call(e *ast.Call) (plan.Expr, error) {
 	name := strings.ToLower(e.Name[len(e.Name)-1].S)
-	d := x.env.dialect()
+	d := x.env.FnDialect()
 	if e.Over != nil {
 		return x.windowCall(name, e)
 	}
@@ -53,7 +53,7 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		}
 	case "date", "text", "int4", "int8", "float8", "numeric", "bool", "timestamp", "timestamptz":
 		// PostgreSQL reads type(x) as a cast where there is no such function.
-		if len(args) == 1 && len(fn.Lookup(name, x.env.dialect())) == 0 {
+		if len(args) == 1 && len(fn.Lookup(name, x.env.FnDialect())) == 0 {
 			return x.bindAs(args[0], typeNames[name], fn.Explicit)
 		}
 	}
@@ -71,7 +71,7 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		}
 		shapes[i].Type = bound[i].Type()
 	}
-	f, want, t, err := fn.ResolveLambda(name, x.env.dialect(), shapes, func(i int, params []vec.Type) (vec.Type, error) {
+	f, want, t, err := fn.ResolveLambda(name, x.env.FnDialect(), shapes, func(i int, params []vec.Type) (vec.Type, error) {
 		l := lambdas[i]
 		var frame []lambdaParam
 		pl := &plan.Lambda{}
@@ -163,7 +163,7 @@ func (x *exprs) aggCall(name string, e *ast.Call) (*plan.AggCall, error) {
 	for i, a := range args {
 		types[i] = a.Type()
 	}
-	f, want, t, err := fn.ResolveAgg(name, x.env.dialect(), types)
+	f, want, t, err := fn.ResolveAgg(name, x.env.FnDialect(), types)
 	if err != nil {
 		return nil, at(err, e.Pos())
 	}
@@ -237,7 +237,7 @@ func (x *exprs) windowCall(name string, e *ast.Call) (plan.Expr, error) {
 			}
 		}
 	} else {
-		if len(fn.LookupAgg(name, x.env.dialect())) == 0 {
+		if len(fn.LookupAgg(name, x.env.FnDialect())) == 0 {
 			return nil, pgerr.Newf(pgerr.WrongObjectType, "OVER specified, but %s is not a window function nor an aggregate function", name).At(e.Pos())
 		}
 		agg, err := x.windowAgg(name, e)
@@ -271,7 +271,7 @@ func (x *exprs) windowAgg(name string, e *ast.Call) (*plan.AggCall, error) {
 		}
 		call.Args, types = append(call.Args, b), append(types, b.Type())
 	}
-	f, want, t, err := fn.ResolveAgg(name, x.env.dialect(), types)
+	f, want, t, err := fn.ResolveAgg(name, x.env.FnDialect(), types)
 	if err != nil {
 		return nil, at(err, e.Pos())
 	}
@@ -398,7 +398,7 @@ func (x *exprs) tableFunc(name string, e *ast.Call) (*plan.TableCall, error) {
 	for i, a := range args {
 		types[i] = a.Type()
 	}
-	f, want, fields, err := fn.ResolveTable(name, x.env.dialect(), types)
+	f, want, fields, err := fn.ResolveTable(name, x.env.FnDialect(), types)
 	if err != nil {
 		return nil, at(err, e.Pos())
 	}

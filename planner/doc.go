@@ -32,7 +32,8 @@ type Env struct {
 	Text *vec.TextFormat
 }
 
-func (e *Env) dialect() fn.Dialect {
+// FnDialect is the dialect in the words of package fn.
+func (e *Env) FnDialect() fn.Dialect {
 	if e.Dialect == ast.KSQL {
 		return fn.KSQL
 	}

@@ -325,7 +325,7 @@ func (x *exprs) coerce(e plan.Expr, to vec.Type, how fn.CastContext, pos int) (p
 	if from.Kind == to.Kind && to.Precision == 0 && !isNested(to.Kind) {
 		return retyped(e, to), nil
 	}
-	f, ok := fn.Cast(from, to, x.env.dialect(), how)
+	f, ok := fn.Cast(from, to, x.env.FnDialect(), how)
 	if !ok {
 		if how == fn.Explicit {
 			return nil, pgerr.Newf(pgerr.CannotCoerce, "cannot cast type %s to %s", x.typeName(from), x.typeName(to)).At(pos)
@@ -367,7 +367,7 @@ func (x *exprs) apply(name string, args []plan.Expr, pos int) (plan.Expr, error)
 	for i, a := range args {
 		types[i] = a.Type()
 	}
-	f, want, t, err := fn.Resolve(name, x.env.dialect(), types)
+	f, want, t, err := fn.Resolve(name, x.env.FnDialect(), types)
 	if err != nil {
 		return nil, at(err, pos)
 	}

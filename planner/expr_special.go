@@ -104,7 +104,7 @@ func (x *exprs) quantArray(op string, e *ast.Quant, kind plan.SubqueryKind) (pla
 	if arr.Type().Kind != vec.Array {
 		return nil, pgerr.Newf(pgerr.WrongObjectType, "op ANY/ALL (array) requires array on right side").At(e.Pos())
 	}
-	tf, want, fields, err := fn.ResolveTable("unnest", x.env.dialect()|fn.Postgres, []vec.Type{arr.Type()})
+	tf, want, fields, err := fn.ResolveTable("unnest", x.env.FnDialect()|fn.Postgres, []vec.Type{arr.Type()})
 	if err != nil {
 		return nil, at(err, e.Pos())
 	}
@@ -163,7 +163,7 @@ func (x *exprs) quantQuery(op string, lhs ast.Expr, q ast.Query, kind plan.Subqu
 func (x *exprs) quantOver(op string, l plan.Expr, node plan.Node, kind plan.SubqueryKind, correlated bool, pos int) (plan.Expr, error) {
 	col := node.Columns()[0]
 	right := col.Type
-	f, want, _, err := fn.Resolve(op, x.env.dialect(), []vec.Type{l.Type(), right})
+	f, want, _, err := fn.Resolve(op, x.env.FnDialect(), []vec.Type{l.Type(), right})
 	if err != nil {
 		return nil, at(err, pos)
 	}
@@ -301,7 +301,7 @@ func (x *exprs) unify(es []plan.Expr, places []int, what string) ([]plan.Expr, v
 	for i, e := range es {
 		types[i] = e.Type()
 	}
-	t, ok := commonType(types, x.env.dialect())
+	t, ok := commonType(types, x.env.FnDialect())
 	if !ok {
 		first, other, pos := types[0], types[0], places[0]
 		for i, u := range types {

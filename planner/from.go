@@ -343,7 +343,7 @@ func (b *binder) tableFunc(t *ast.TableFunc, sc *scope) (plan.Node, []scopeCol, 
 		alias = name
 	}
 	var node plan.Node
-	if len(fn.LookupTable(name, b.env.dialect())) > 0 {
+	if len(fn.LookupTable(name, b.env.FnDialect())) > 0 {
 		tc, err := x.tableFunc(name, call)
 		if err != nil {
 			return nil, nil, err

@@ -348,3 +348,33 @@ func (b *binder) returning(w *Write, items []ast.Item, table []ast.Name, p *plan
 	}
 	return nil
 }
+
+// PlanCopyIn plans COPY table FROM: the rows have the columns returned, which the
+// caller puts where the relation has them.
+func PlanCopyIn(env *Env, a *ast.Copy) (*Write, []plan.Column, error) {
+	b := &binder{env: env}
+	r, topic, err := b.writable(a.Table, a.Pos())
+	if err != nil {
+		return nil, nil, err
+	}
+	targets, _, err := b.insertColumns(r, &ast.Insert{Span: a.Span, Columns: a.Columns})
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &Write{Relation: r, Sink: sinkOf(r, topic), RowID: -1}
+	for i, c := range r.Columns {
+		if c.Hidden {
+			w.RowID = i
+		}
+	}
+	var cols []plan.Column
+	for _, t := range targets {
+		if t < 0 {
+			w.Sink.TimeColumn = len(r.Columns)
+			cols = append(cols, plan.Column{Name: "rowtime", Type: vec.Of(vec.Int64)})
+			continue
+		}
+		cols = append(cols, plan.Column{Name: r.Columns[t].Name, Type: r.Columns[t].Type})
+	}
+	return w, cols, nil
+}

@@ -27,11 +27,12 @@ planner/plan: internal/vec internal/fn
 planner: sql catalog planner/plan internal/vec internal/fn internal/pgerr
 exec: planner/plan storage internal/vec internal/fn internal/format internal/pgerr
 replication: storage
-engine
 pgwire: internal/vec internal/pgerr
 kafka: storage
 console: internal/vec internal/pgerr
 connect: storage internal/format internal/vec
+engine/syscat: catalog planner/plan internal/vec internal/fn internal/pgerr
+engine
 cmd/weir
 internal/sim
 internal/weirtest

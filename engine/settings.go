@@ -1,0 +1,371 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/internal/vec"
+	"github.com/weirdb/weir/pgwire"
+	"github.com/weirdb/weir/sql/ast"
+)
+
+// A setting is a configuration parameter that has a meaning here or that
+// clients expect to read.
+type setting struct {
+	name  string // as SHOW writes it
+	value string // the default
+	about string
+	// check brings a new value into the form that SHOW gives, or refuses it; nil
+	// accepts any.
+	check func(string) (string, error)
+	// fixed settings can be read only.
+	fixed bool
+	// report tells the client of changes (ParameterStatus).
+	report bool
+}
+
+// knownSettings are all settings but ksqlDB's: a name that begins with "ksql." or
+// holds a dot is accepted as it is.
+var knownSettings = []setting{
+	{name: "application_name", about: "name of the client", report: true},
+	{name: "auto.offset.reset", value: "latest", about: "where a query begins to read a stream", check: oneOf("latest", "earliest", "none")},
+	{name: "bytea_output", value: "hex", about: "how bytea is written", check: oneOf("hex")},
+	{name: "check_function_bodies", value: "on"},
+	{name: "client_encoding", value: "UTF8", report: true, check: utf8Only},
+	{name: "client_min_messages", value: "notice"},
+	{name: "datestyle", value: "ISO, MDY", about: "how dates are written", report: true, check: isoOnly},
+	{name: "default_transaction_isolation", value: "read committed"},
+	{name: "default_transaction_read_only", value: "off"},
+	{name: "extra_float_digits", value: "1"},
+	{name: "idle_in_transaction_session_timeout", value: "0"},
+	{name: "integer_datetimes", value: "on", fixed: true},
+	{name: "intervalstyle", value: "postgres", report: true, check: oneOf("postgres")},
+	{name: "lc_collate", value: "C", fixed: true},
+	{name: "lc_ctype", value: "C.UTF-8", fixed: true},
+	{name: "lock_timeout", value: "0"},
+	{name: "max_identifier_length", value: "63", fixed: true},
+	{name: "max_index_keys", value: "32", fixed: true},
+	{name: "role", value: "none"},
+	{name: "row_security", value: "on"},
+	{name: "search_path", value: `"$user", public`, report: true},
+	{name: "server_encoding", value: "UTF8", fixed: true},
+	{name: "server_version", value: "15.0", fixed: true},
+	{name: "server_version_num", value: "150000", fixed: true},
+	{name: "session_authorization", value: defaultUser},
+	{name: "standard_conforming_strings", value: "on", check: oneOf("on")},
+	{name: "statement_timeout", value: "0"},
+	{name: "synchronous_commit", value: "on", about: "wait until a write is on disk", check: onOff},
+	{name: "timezone", value: "UTC", about: "time zone of timestamptz", report: true, check: zone},
+	{name: "transaction_isolation", value: "read committed"},
+	{name: "transaction_read_only", value: "off"},
+	{name: "weir.dialect", value: "postgres", about: "SQL dialect of the session", check: oneOf("postgres", "ksql")},
+	{name: "weir.emit", value: "coalesce", about: "one output per change, or per key and step", check: oneOf("every", "coalesce")},
+	{name: "weir.fetch_linger", value: "", about: "how long FETCH waits for more rows of a push query"},
+	{name: "weir.push_format", value: "auto", about: "how psql gets the rows of a push query", check: oneOf("auto", "rows", "copy")},
+}
+
+func oneOf(values ...string) func(string) (string, error) {
+	return func(v string) (string, error) {
+		if low := strings.ToLower(v); slices.Contains(values, low) {
+			return low, nil
+		}
+		return "", pgerr.Newf(pgerr.InvalidParameterValue, "invalid value %q", v).Hintf("Available values: %s.", strings.Join(values, ", "))
+	}
+}
+
+func onOff(v string) (string, error) {
+	switch strings.ToLower(v) {
+	case "on", "true", "yes", "1", "local", "remote_write", "remote_apply":
+		return "on", nil
+	case "off", "false", "no", "0":
+		return "off", nil
+	}
+	return "", pgerr.Newf(pgerr.InvalidParameterValue, "invalid value %q", v).Hintf("Available values: on, off.")
+}
+
+func utf8Only(v string) (string, error) {
+	switch strings.ToUpper(strings.NewReplacer("-", "", "_", "").Replace(v)) {
+	case "UTF8", "UNICODE", "SQLASCII":
+		return "UTF8", nil
+	}
+	return "", pgerr.Newf(pgerr.FeatureNotSupported, "conversion between %s and UTF8 is not supported", v)
+}
+
+func isoOnly(v string) (string, error) {
+	if strings.Contains(strings.ToLower(v), "iso") {
+		return "ISO, MDY", nil
+	}
+	return "", pgerr.Newf(pgerr.FeatureNotSupported, "only DateStyle ISO is supported")
+}
+
+func zone(v string) (string, error) {
+	_, err := location(v)
+	return v, err
+}
+
+// location reads a time zone: a name, or hours east of Greenwich.
+func location(v string) (*time.Location, error) {
+	if h, err := strconv.ParseFloat(v, 64); err == nil && h > -24 && h < 24 {
+		return time.FixedZone("", int(h*3600)), nil
+	}
+	name := v
+	if strings.EqualFold(v, "utc") || strings.EqualFold(v, "default") {
+		name = "UTC"
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil || strings.EqualFold(v, "local") {
+		return nil, pgerr.Newf(pgerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": %q", v)
+	}
+	return loc, nil
+}
+
+// settings are a session's parameters.
+type settings struct {
+	known  map[string]*setting
+	now    map[string]string
+	reset  map[string]string
+	format vec.TextFormat
+}
+
+func newSettings() *settings {
+	s := &settings{known: map[string]*setting{}, now: map[string]string{}}
+	for i := range knownSettings {
+		k := &knownSettings[i]
+		s.known[k.name] = k
+		s.now[k.name] = k.value
+	}
+	s.format.Zone = time.UTC
+	return s
+}
+
+// asReset makes the present values those that RESET goes back to.
+func (s *settings) asReset() {
+	s.reset = map[string]string{}
+	for k, v := range s.now {
+		s.reset[k] = v
+	}
+}
+
+func (s *settings) get(name string) (string, bool) {
+	v, ok := s.now[strings.ToLower(name)]
+	return v, ok
+}
+
+func (s *settings) text() *vec.TextFormat { return &s.format }
+
+// set changes a setting. Unknown names are refused unless they hold a dot, as
+// PostgreSQL's custom ones do.
+func (s *session) set(name, value string, isDefault bool) error {
+	name = strings.ToLower(strings.TrimSpace(name))
+	switch name {
+	case "time zone":
+		name = "timezone"
+	case "names":
+		name = "client_encoding"
+	}
+	k, ok := s.settings.known[name]
+	if !ok && !strings.Contains(name, ".") {
+		if s.dialect() == ast.KSQL {
+			return pgerr.Newf(pgerr.UndefinedObject, "Unknown property: %s", name)
+		}
+		return pgerr.Newf(pgerr.UndefinedObject, "unrecognized configuration parameter %q", name)
+	}
+	if isDefault {
+		value = s.settings.reset[name]
+	}
+	if k != nil {
+		if k.fixed {
+			return pgerr.Newf("55P02", "parameter %q cannot be changed", k.name)
+		}
+		if k.check != nil {
+			v, err := k.check(value)
+			if err != nil {
+				if pe, ok := err.(*pgerr.Error); ok && strings.HasPrefix(pe.Msg, "invalid value \"") {
+					pe.Msg = "invalid value for parameter \"" + k.name + "\": \"" + value + "\""
+				}
+				return err
+			}
+			value = v
+		}
+		if name == "timezone" {
+			loc, err := location(value)
+			if err != nil {
+				return err
+			}
+			s.settings.format.Zone = loc
+		}
+		if k.report && s.client != nil {
+			s.client.Parameter(reportName(name), value)
+		}
+	}
+	s.settings.now[name] = value
+	return nil
+}
+
+// reportName is how PostgreSQL spells the names of reported parameters.
+func reportName(name string) string {
+	switch name {
+	case "datestyle":
+		return "DateStyle"
+	case "intervalstyle":
+		return "IntervalStyle"
+	case "timezone":
+		return "TimeZone"
+	}
+	return name
+}
+
+func (s *session) setStmt(a *ast.Set) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		if a.Transaction != nil {
+			return "SET", nil // one isolation level serves all: read committed
+		}
+		var words []string
+		isDefault := false
+		for _, v := range a.Values {
+			switch v := v.(type) {
+			case *ast.String:
+				words = append(words, v.V)
+			case *ast.Number:
+				words = append(words, v.Text)
+			case *ast.Unary:
+				n, ok := v.X.(*ast.Number)
+				if !ok {
+					return "", pgerr.Newf(pgerr.SyntaxError, "invalid value for %s", a.Name).At(v.Pos())
+				}
+				words = append(words, v.Op+n.Text)
+			case *ast.Bool:
+				words = append(words, strconv.FormatBool(v.V))
+			case *ast.Column:
+				words = append(words, v.Parts[len(v.Parts)-1].S)
+			case *ast.Typed:
+				words = append(words, v.V)
+			case *ast.Default:
+				isDefault = true
+			default:
+				return "", pgerr.Newf(pgerr.SyntaxError, "invalid value for %s", a.Name).At(v.Pos())
+			}
+		}
+		if err := s.set(a.Name, strings.Join(words, ", "), isDefault); err != nil {
+			return "", err
+		}
+		return "SET", nil
+	}), nil
+}
+
+func (s *session) reset(a *ast.Unset) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		if a.Name == "" {
+			s.resetAll()
+			return "RESET", nil
+		}
+		if _, known := s.settings.known[strings.ToLower(a.Name)]; !known {
+			delete(s.settings.now, strings.ToLower(a.Name))
+			return "RESET", nil
+		}
+		return "RESET", s.set(a.Name, "", true)
+	}), nil
+}
+
+func (s *session) resetAll() {
+	for name := range s.settings.now {
+		if k := s.settings.known[name]; k == nil {
+			delete(s.settings.now, name)
+		} else if !k.fixed && s.settings.now[name] != s.settings.reset[name] {
+			_ = s.set(name, "", true) // what was accepted once is accepted again
+		}
+	}
+}
+
+func (s *session) discard(a *ast.Discard) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		if a.What == "ALL" {
+			if s.tx.block {
+				return "", pgerr.Newf(pgerr.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
+			}
+			s.resetAll()
+			s.prepared = map[string]*sqlPrepared{}
+			for name, c := range s.cursors {
+				c.close()
+				delete(s.cursors, name)
+			}
+		}
+		return "DISCARD " + a.What, nil
+	}), nil
+}
+
+func (s *session) define(a *ast.Define) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		if s.vars == nil {
+			s.vars = map[string]string{}
+		}
+		s.vars[a.Name] = a.Value
+		return "DEFINE", nil
+	}), nil
+}
+
+func (s *session) undefine(a *ast.Undefine) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		delete(s.vars, a.Name)
+		return "UNDEFINE", nil
+	}), nil
+}
+
+// sqlPrepared is a statement of PREPARE.
+type sqlPrepared struct {
+	p *prepared
+}
+
+func (s *session) prepareSQL(ctx context.Context, st statement, a *ast.Prepare) (*command, error) {
+	return simple(func(ctx context.Context) (string, error) {
+		if _, ok := s.prepared[a.Name.S]; ok {
+			return "", pgerr.Newf("42P05", "prepared statement %q already exists", a.Name.S).At(a.Pos())
+		}
+		env := s.env(s.n.Catalog(), nil)
+		params := make([]vec.Type, len(a.Types))
+		for i, t := range a.Types {
+			var err error
+			if params[i], err = env.Type(t); err != nil {
+				return "", err
+			}
+		}
+		p, err := s.prepareStmt(ctx, statement{a.Stmt, st.text}, params)
+		if err != nil {
+			return "", err
+		}
+		s.prepared[a.Name.S] = &sqlPrepared{p}
+		return "PREPARE", nil
+	}), nil
+}
+
+func (s *session) executeSQL(_ context.Context, a *ast.Execute) (*command, error) {
+	p, ok := s.prepared[a.Name.S]
+	if !ok {
+		return nil, pgerr.Newf(pgerr.InvalidStatementName, "prepared statement %q does not exist", a.Name.S).At(a.Pos())
+	}
+	return &command{columns: p.p.columns, push: p.p.push, run: func(ctx context.Context, _ pgwire.Args) (pgwire.Result, error) {
+		values, err := s.constants(ctx, a.Args, p.p.params)
+		if err != nil {
+			return nil, err
+		}
+		return s.Execute(ctx, p.p, pgwire.Args{Params: values})
+	}}, nil
+}
+
+func (s *session) deallocate(a *ast.Deallocate) (*command, error) {
+	return simple(func(context.Context) (string, error) {
+		if a.Name.IsZero() {
+			s.prepared = map[string]*sqlPrepared{}
+			return "DEALLOCATE ALL", nil
+		}
+		if _, ok := s.prepared[a.Name.S]; !ok {
+			return "", pgerr.Newf(pgerr.InvalidStatementName, "prepared statement %q does not exist", a.Name.S).At(a.Pos())
+		}
+		delete(s.prepared, a.Name.S)
+		return "DEALLOCATE", nil
+	}), nil
+}

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/weirdb/weir/catalog"
+	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/pgwire"
+	"github.com/weirdb/weir/replication"
+	"github.com/weirdb/weir/sql/ast"
+	"github.com/weirdb/weir/storage"
+)
+
+// A transaction holds the writes of a session until they are committed. An
+// implicit transaction ends with the message (or at Sync), so that the INSERTs
+// of a pipeline become one append per partition. A block's writes are committed
+// as one raft entry; they are visible to nobody, itself included, before COMMIT.
+type transaction struct {
+	block  bool // between BEGIN and COMMIT
+	failed bool
+	began  time.Time
+	writes []write
+	bytes  int
+}
+
+// write is a run of record batches for one partition.
+type write struct {
+	topic     *catalog.Topic
+	partition int32
+	batches   []byte
+}
+
+// maxTransaction bounds what a session's uncommitted writes may take.
+const maxTransaction = 64 << 20
+
+// add takes over batches.
+func (t *transaction) add(topic *catalog.Topic, partition int32, batches []byte) error {
+	if t.bytes+len(batches) > maxTransaction {
+		return pgerr.Newf(pgerr.ProgramLimitExceeded, "the transaction writes more than %d MiB", maxTransaction>>20)
+	}
+	t.bytes += len(batches)
+	for i := range t.writes {
+		w := &t.writes[i]
+		if w.topic.ID == topic.ID && w.partition == partition && len(w.batches)+len(batches) <= maxAppend {
+			w.batches = append(w.batches, batches...)
+			return nil
+		}
+	}
+	t.writes = append(t.writes, write{topic, partition, batches})
+	return nil
+}
+
+func (t *transaction) discard() { t.writes, t.bytes = nil, 0 }
+
+// commit writes everything and waits until it is committed.
+func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durability) error {
+	writes, block := t.writes, t.block
+	t.discard()
+	if len(writes) == 0 {
+		return nil
+	}
+	if block {
+		return n.commitAtomically(ctx, writes, d)
+	}
+	// Proposed together, so that they share an fsync.
+	pending := make([]replication.Pending, len(writes))
+	for i, w := range writes {
+		a := storage.Append{Partition: partitionID(w.topic, w.partition), Batches: w.batches}
+		if w.topic.Compact {
+			a.Flags = storage.Compacted
+		}
+		pending[i] = n.shardOf(w.topic, w.partition).group.Propose(ctx, storage.AppendAppend(nil, a), d)
+	}
+	var first error
+	for _, p := range pending {
+		res, err := p.Wait(ctx)
+		if err == nil {
+			err, _ = res.(error)
+		}
+		if err != nil && first == nil {
+			first = unavailable(err)
+		}
+	}
+	return first
+}
+
+// commitAtomically writes a block's writes as one entry of one shard.
+func (n *Node) commitAtomically(ctx context.Context, writes []write, d replication.Durability) error {
+	sh := n.shardOf(writes[0].topic, writes[0].partition)
+	if len(writes) == 1 {
+		_, err := n.append(ctx, writes[0].topic, writes[0].partition, writes[0].batches, d)
+		return err
+	}
+	var c storage.Commit
+	for _, w := range writes {
+		if n.shardOf(w.topic, w.partition) != sh {
+			return pgerr.Newf(pgerr.FeatureNotSupported, "the transaction writes to partitions of more than one shard").
+				Detailf("Nothing was written. Transactions across shards are not supported yet.").
+				Hintf("Commit after each statement, or start the server with --shards 1.")
+		}
+		a := storage.Append{Partition: partitionID(w.topic, w.partition), Batches: w.batches}
+		if w.topic.Compact {
+			a.Flags = storage.Compacted
+		}
+		c.Output = append(c.Output, a)
+	}
+	_, err := sh.propose(ctx, storage.AppendCommit(nil, c), d)
+	return err
+}
+
+// durability is what synchronous_commit asks for.
+func (s *session) durability() replication.Durability {
+	if s.Setting("synchronous_commit") == "off" {
+		return replication.NoSync
+	}
+	return replication.Sync
+}
+
+func (s *session) transaction(a *ast.Transaction) (*command, error) {
+	return simple(func(ctx context.Context) (string, error) {
+		switch a.Kind {
+		case ast.Begin:
+			if s.tx.block {
+				s.client.Notice("WARNING", pgerr.Newf(pgerr.ActiveTransaction, "there is already a transaction in progress"))
+				return "BEGIN", nil
+			}
+			s.tx.block, s.tx.began = true, time.Now()
+			return "BEGIN", nil
+		case ast.Commit:
+			if !s.tx.block {
+				s.client.Notice("WARNING", pgerr.Newf("25P01", "there is no transaction in progress"))
+				return "COMMIT", nil
+			}
+			failed := s.tx.failed
+			var err error
+			if !failed {
+				err = s.tx.commit(ctx, s.n, s.durability())
+			}
+			s.endBlock()
+			if failed {
+				return "ROLLBACK", nil
+			}
+			return "COMMIT", err
+		case ast.Rollback:
+			if !s.tx.block {
+				s.client.Notice("WARNING", pgerr.Newf("25P01", "there is no transaction in progress"))
+			}
+			s.endBlock()
+			return "ROLLBACK", nil
+		case ast.Savepoint, ast.ReleaseSavepoint, ast.RollbackToSavepoint:
+			return "", pgerr.Newf(pgerr.FeatureNotSupported, "savepoints are not supported yet").At(a.Pos())
+		}
+		return "", pgerr.Newf(pgerr.FeatureNotSupported, "%s is not supported", a.Kind).At(a.Pos())
+	}), nil
+}
+
+func (s *session) endBlock() {
+	s.tx = transaction{}
+	for name, c := range s.cursors {
+		if !c.hold {
+			c.close()
+			delete(s.cursors, name)
+		}
+	}
+}
+
+var _ pgwire.Session = (*session)(nil)

@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirdb/weir/catalog"
+	"github.com/weirdb/weir/exec"
+	"github.com/weirdb/weir/exec/eval"
+	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/internal/vec"
+	"github.com/weirdb/weir/pgwire"
+	"github.com/weirdb/weir/planner"
+	"github.com/weirdb/weir/planner/plan"
+	"github.com/weirdb/weir/sql/ast"
+)
+
+func (s *session) insert(cat *catalog.Catalog, st statement, a *ast.Insert, params []vec.Type) (*command, error) {
+	env := s.env(cat, params)
+	if planner.IsContinuousInsert(env, a) {
+		return simple(func(ctx context.Context) (string, error) { return s.createAs(ctx, st) }), nil
+	}
+	w, err := planner.PlanInsert(env, a)
+	if err != nil {
+		return nil, err
+	}
+	return s.write(cat, env, w, "INSERT 0"), nil
+}
+
+func (s *session) update(cat *catalog.Catalog, a *ast.Update, params []vec.Type) (*command, error) {
+	env := s.env(cat, params)
+	w, err := planner.PlanUpdate(env, a)
+	if err != nil {
+		return nil, err
+	}
+	return s.write(cat, env, w, "UPDATE"), nil
+}
+
+func (s *session) delete(cat *catalog.Catalog, a *ast.Delete, params []vec.Type) (*command, error) {
+	env := s.env(cat, params)
+	w, err := planner.PlanDelete(env, a)
+	if err != nil {
+		return nil, err
+	}
+	return s.write(cat, env, w, "DELETE"), nil
+}
+
+// write is a command that writes rows. Every statement has its own encoders, so
+// that a command may run more than once.
+func (s *session) write(cat *catalog.Catalog, env *planner.Env, w *planner.Write, verb string) *command {
+	_ = settled(env.Params)
+	c := &command{params: env.Params}
+	var outCols []plan.Column
+	for i, e := range w.Returning {
+		outCols = append(outCols, plan.Column{Name: w.Names[i], Type: e.Type()})
+	}
+	if outCols != nil {
+		c.columns = columnsOf(outCols)
+	}
+	topic, _ := cat.Topic(w.Relation.Topic)
+	c.run = func(ctx context.Context, args pgwire.Args) (pgwire.Result, error) {
+		if w.Placed && s.tx.block {
+			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "_partition and _offset are not known before COMMIT").
+				Hintf("Use INSERT ... RETURNING outside of a transaction block.")
+		}
+		in, err := s.bounded(ctx, w.Source, args.Params)
+		if err != nil {
+			return nil, err
+		}
+		sink, err := newRowSink(s, w, topic)
+		if err != nil {
+			in.Close()
+			return nil, err
+		}
+		if err := drain(ctx, in, sink.write); err != nil {
+			return nil, err
+		}
+		if err := sink.flush(ctx, w.Placed); err != nil {
+			return nil, err
+		}
+		if outCols == nil {
+			return done(verb + " " + itoa(sink.count)), nil
+		}
+		return &rowsResult{&boxedRows{cols: outCols, rows: sink.returned}, verb}, nil
+	}
+	return c
+}
+
+// A rowSink checks rows, encodes them and hands them to the transaction.
+type rowSink struct {
+	s      *session
+	w      *planner.Write
+	topic  *catalog.Topic
+	writer *exec.Writer
+	count  int
+
+	returning []*eval.Evaluator
+	kept      []*vec.Batch // rows for RETURNING, until their places are known
+	returned  [][]vec.Value
+	pending   int // rows since the last flush
+}
+
+func newRowSink(s *session, w *planner.Write, topic *catalog.Topic) (*rowSink, error) {
+	writer, err := exec.NewWriter(&w.Sink)
+	if err != nil {
+		return nil, err
+	}
+	r := &rowSink{s: s, w: w, topic: topic, writer: writer}
+	env := &eval.Env{Ctx: s.fnCtx()}
+	for _, e := range w.Returning {
+		ev, err := eval.Compile(e, env)
+		if err != nil {
+			return nil, err
+		}
+		r.returning = append(r.returning, ev)
+	}
+	return r, nil
+}
+
+// maxWriteRows is how many rows are encoded before they are handed over.
+const maxWriteRows = 4 * vec.MaxRows
+
+func (r *rowSink) write(b *vec.Batch) error {
+	if b.Time == nil || len(b.Time) < b.N {
+		b.Time = make([]int64, b.N)
+	}
+	now := time.Now().UnixMilli()
+	for i := range b.Time {
+		b.Time[i] = now
+	}
+	if r.w.Sink.TimeColumn >= 0 { // a NULL rowtime is now
+		if c := b.Cols[r.w.Sink.TimeColumn]; c.Nulls.Any() {
+			filled := vec.New(c.Type)
+			filled.Reset(c.Type, b.N)
+			for i := range b.N {
+				if filled.Ints[i] = now; !c.Null(i) {
+					filled.Ints[i] = c.Int(i)
+				}
+			}
+			b.Cols[r.w.Sink.TimeColumn] = filled
+		}
+	}
+	if r.w.RowID >= 0 {
+		b.Cols[r.w.RowID] = rowIDs(b.Cols[r.w.RowID].Type, b.N)
+	}
+	if err := r.check(b); err != nil {
+		return err
+	}
+	if r.w.Delete {
+		b.Ops = make([]vec.Op, b.N)
+		for i := range b.Ops {
+			b.Ops[i] = vec.Delete
+		}
+	}
+	if err := r.writer.Write(b); err != nil {
+		return err
+	}
+	r.count += b.Len()
+	r.pending += b.Len()
+	if len(r.returning) > 0 {
+		if !r.w.Placed {
+			return r.give(b, nil)
+		}
+		r.kept = append(r.kept, ownedCopy(b))
+	}
+	if r.pending >= maxWriteRows && !r.w.Placed {
+		return r.hand()
+	}
+	return nil
+}
+
+// check refuses NULL where the relation does.
+func (r *rowSink) check(b *vec.Batch) error {
+	for i, c := range r.w.Relation.Columns {
+		must := c.NotNull || c.Role == catalog.Key && r.w.Relation.Kind.IsTable()
+		if !must || b.Cols[i].Nulls == nil {
+			continue
+		}
+		for _, row := range b.Selected() {
+			if b.Cols[i].Null(int(row)) {
+				return pgerr.Newf(pgerr.NotNullViolation, "null value in column %q of relation %q violates not-null constraint", c.Name, r.w.Relation.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// hand gives what is encoded to the session's transaction.
+func (r *rowSink) hand() error {
+	out, _, err := r.writer.Finish()
+	if err != nil {
+		return err
+	}
+	for _, a := range out {
+		if err := r.s.tx.add(r.topic, a.Partition.Partition, append([]byte(nil), a.Batches...)); err != nil {
+			return err
+		}
+	}
+	r.writer.Reset()
+	r.pending = 0
+	return nil
+}
+
+// flush ends the statement. If places are asked for it writes at once and waits.
+func (r *rowSink) flush(ctx context.Context, placed bool) error {
+	if !placed {
+		return r.hand()
+	}
+	out, places, err := r.writer.Finish()
+	if err != nil {
+		return err
+	}
+	base := map[int32][]int64{} // offsets by partition, in order
+	for _, a := range out {
+		res, err := r.s.n.append(ctx, r.topic, a.Partition.Partition, append([]byte(nil), a.Batches...), r.s.durability())
+		if err != nil {
+			return err
+		}
+		for _, b := range res.Batches {
+			for o := b.Base; o <= b.Last; o++ {
+				base[a.Partition.Partition] = append(base[a.Partition.Partition], int64(o))
+			}
+		}
+	}
+	for _, b := range r.kept {
+		n := b.Len()
+		if err := r.give(b, func(i int) (int32, int64) {
+			p := places[i]
+			return p.Partition, base[p.Partition][p.Index]
+		}); err != nil {
+			return err
+		}
+		places = places[n:]
+	}
+	r.writer.Reset()
+	return nil
+}
+
+// give evaluates RETURNING for the rows of b; place tells where the i-th went.
+func (r *rowSink) give(b *vec.Batch, place func(i int) (int32, int64)) error {
+	part, off := vec.New(vec.Of(vec.Int32)), vec.New(vec.Of(vec.Int64))
+	part.Reset(part.Type, b.N)
+	off.Reset(off.Type, b.N)
+	clear(part.Ints)
+	clear(off.Ints)
+	for i, row := range b.Selected() {
+		if place != nil {
+			p, o := place(i)
+			part.Ints[row], off.Ints[row] = int64(p), o
+		}
+	}
+	wide := *b
+	wide.Cols = append(append([]*vec.Vec{}, b.Cols...), part, off)
+	start := len(r.returned)
+	for range b.Len() {
+		r.returned = append(r.returned, make([]vec.Value, len(r.returning)))
+	}
+	for c, ev := range r.returning {
+		v, err := ev.Eval(&wide, wide.Selected())
+		if err != nil {
+			return err
+		}
+		for i, row := range wide.Selected() {
+			r.returned[start+i][c] = v.Get(int(row))
+		}
+	}
+	return nil
+}
+
+// ownedCopy copies a batch that its maker takes back.
+func ownedCopy(b *vec.Batch) *vec.Batch {
+	out := &vec.Batch{N: b.Len(), Time: make([]int64, b.Len())}
+	for _, c := range b.Cols {
+		v := vec.New(c.Type)
+		for _, row := range b.Selected() {
+			v.AppendRow(c, int(row))
+		}
+		out.Cols = append(out.Cols, v)
+	}
+	return out
+}
+
+var lastRowID atomic.Int64
+
+// rowIDs makes keys for rows that were declared without one: microseconds since
+// 1970, times 256, never twice in a process and growing, so that the order of
+// keys is that of insertion.
+func rowIDs(t vec.Type, n int) *vec.Vec {
+	v := vec.New(t)
+	v.Reset(t, n)
+	first := nextRowID(int64(n))
+	for i := range v.Ints {
+		v.Ints[i] = first + int64(i)
+	}
+	return v
+}
+
+func nextRowID(n int64) int64 {
+	for {
+		last := lastRowID.Load()
+		first := max(last+1, time.Now().UnixMicro()<<8)
+		if lastRowID.CompareAndSwap(last, first+n-1) {
+			return first
+		}
+	}
+}
