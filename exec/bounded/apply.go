@@ -18,11 +18,12 @@ type apply struct {
 	on   *eval.Evaluator
 	left int // columns of the left side
 
-	b     *vec.Batch
-	at    int  // into the selected rows of b
-	r     Rows // for that row; nil: not begun
-	found bool // the row has a partner
-	out   vec.Batch
+	b      *vec.Batch
+	at     int  // into the selected rows of b
+	r      Rows // for that row; nil: not begun
+	before int  // subqueries that there were before r
+	found  bool // the row has a partner
+	out    vec.Batch
 }
 
 func newApply(q *query, n *plan.Apply, l Rows, env *eval.Env) (Rows, error) {
@@ -52,6 +53,7 @@ func (a *apply) Next() (*vec.Batch, error) {
 		if a.r == nil {
 			a.found = false
 			a.in.Outer = &eval.Outer{Batch: a.b, Row: row, Up: a.env.Outer}
+			a.before = len(a.q.subqueries)
 			var err error
 			if a.r, err = a.q.build(a.n.R, &a.in); err != nil {
 				return nil, err
@@ -63,6 +65,7 @@ func (a *apply) Next() (*vec.Batch, error) {
 			r := a.r
 			a.r = nil
 			a.at++
+			a.q.forget(a.before)
 			if err := r.Close(); err != nil {
 				return nil, err
 			}

@@ -500,12 +500,17 @@ func TestMemoryLimit(t *testing.T) {
 		&plan.Sort{In: in, Keys: []plan.SortKey{key(col(0), false, false)}},
 		&plan.Aggregate{In: in, Keys: []plan.Expr{col(0)}, Names: []string{"k"}},
 		&plan.Join{L: in, R: in, LKeys: []plan.Expr{col(0)}, RKeys: []plan.Expr{col(0)}},
+		&plan.SetOp{L: in, R: in},
+		window(in),
+		&plan.Project{In: &plan.Values{Rows: [][]plan.Expr{{}}}, Exprs: []plan.Expr{&plan.Subquery{Kind: plan.ArrayOf, Plan: in, T: vec.ArrayOf(intT)}}, Names: []string{"a"}},
 	} {
 		q, err := Run(context.Background(), n, Env{Sources: s, Config: Config{Memory: 100 << 10}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = q.Next()
+		for err == nil {
+			_, err = q.Next()
+		}
 		if pgerr.From(err).Code != "53200" {
 			t.Errorf("%T: %v", n, err)
 		}

@@ -1,6 +1,7 @@
 package bounded
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,6 +128,32 @@ func TestSubqueryIsRemembered(t *testing.T) {
 	}
 	if n := runs(&plan.Filter{In: r, Cond: call(t, "=", col(0), outerCol(0))}); n != 2 {
 		t.Errorf("a subquery over two outer values ran %d times", n)
+	}
+}
+
+// What a subquery of the right side remembers is given back with the row that
+// the right side ran for.
+func TestLateralSubqueriesGiveMemoryBack(t *testing.T) {
+	s := newSources()
+	s.batch = 1000
+	var rows [][]any
+	for i := range 1000 {
+		rows = append(rows, []any{i})
+	}
+	in := s.node("t", 1, rows...)
+	list := &plan.Subquery{Kind: plan.Any, X: col(0), Op: call(t, "=", col(0), col(0)).(*plan.Call).Fn, Plan: in, T: boolT}
+	right := &plan.Filter{In: &plan.Values{Rows: [][]plan.Expr{{outerCol(0)}}, Cols: []plan.Column{{Type: intT}}}, Cond: list}
+	q, err := Run(context.Background(), &plan.Apply{L: in, R: right}, Env{Sources: s, Config: Config{Memory: 100 << 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = each(q, func(b *vec.Batch) error { n += b.Len(); return nil })
+	if err != nil || n != 1000 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if err := q.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -66,6 +66,17 @@ type query struct {
 	ctx     context.Context
 	sources Sources
 	memory  memory
+	// subqueries that were prepared and not yet forgotten, in order.
+	subqueries []*subquery
+}
+
+// forget gives back the memory of the subqueries prepared since there were n of
+// them: those of a plan that was built to be run once, for one outer row.
+func (q *query) forget(n int) {
+	for i := min(n, len(q.subqueries)); i < len(q.subqueries); i++ {
+		q.subqueries[i].answers.release()
+	}
+	q.subqueries = q.subqueries[:min(n, len(q.subqueries))]
 }
 
 // memory counts what the readers of a query keep.
@@ -93,18 +104,25 @@ func (a *account) release() { a.of.used -= a.held; a.held = 0 }
 
 // Prepare implements eval.Queries.
 func (q *query) Prepare(p plan.Node, env *eval.Env) (eval.Query, error) {
-	return &subquery{q: q, plan: p, env: env}, nil
+	s := &subquery{q: q, plan: p, env: env, answers: account{of: &q.memory}}
+	q.subqueries = append(q.subqueries, s)
+	return s, nil
 }
 
 // subquery runs a plan anew for every outer row.
 type subquery struct {
-	q    *query
-	plan plan.Node
-	env  *eval.Env
+	q       *query
+	plan    plan.Node
+	env     *eval.Env
+	answers account // that the expression remembers
 }
+
+// Keep implements eval.Query.
+func (s *subquery) Keep(bytes int64) error { return s.answers.set(s.answers.held + bytes) }
 
 // Run implements eval.Query.
 func (s *subquery) Run(yield func(*vec.Batch) bool) error {
+	defer s.q.forget(len(s.q.subqueries))
 	rows, err := s.q.build(s.plan, s.env)
 	if err != nil {
 		return err

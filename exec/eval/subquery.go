@@ -21,6 +21,9 @@ type Query interface {
 	// Run calls yield with each batch of rows, until it returns false. The batch
 	// is valid during the call.
 	Run(yield func(*vec.Batch) bool) error
+	// Keep tells that answers take so many bytes more (or fewer). Its error ends
+	// the evaluation.
+	Keep(bytes int64) error
 }
 
 // maxMemo bounds the answers that are remembered of a correlated subquery.
@@ -42,6 +45,7 @@ type subquery struct {
 	equal bool    // op is equality of one type, so that a set answers
 
 	memo map[string]*answer
+	held int64 // bytes of memo, as Keep was told
 	key  []byte
 }
 
@@ -152,6 +156,9 @@ func (s *subquery) answer(x *run, b *vec.Batch, r int) (*answer, error) {
 	}
 	if len(s.memo) >= maxMemo {
 		clear(s.memo)
+		if err := s.keep(-s.held); err != nil {
+			return nil, err
+		}
 	}
 	key := string(s.key)
 	s.env.Ctx.Now = x.env.Ctx.Now
@@ -163,12 +170,19 @@ func (s *subquery) answer(x *run, b *vec.Batch, r int) (*answer, error) {
 	return a, err
 }
 
+func (s *subquery) keep(bytes int64) error {
+	s.held += bytes
+	return s.query.Keep(bytes)
+}
+
 // ask runs the query.
 func (s *subquery) ask() (*answer, error) {
 	a := &answer{}
 	a.value.Type, a.rows.Type = s.out.Type, s.elem
 	n := 0
 	var tooMany bool
+	var full error
+	size := int64(0)
 	err := s.query.Run(func(b *vec.Batch) bool {
 		for _, r := range b.Selected() {
 			n++
@@ -183,11 +197,17 @@ func (s *subquery) ask() (*answer, error) {
 			}
 			a.rows.AppendRow(b.Cols[0], int(r))
 		}
-		return true
+		// What comes of the rows (a set, an array) is about as large again.
+		more := 2*int64(8*(cap(a.rows.Ints)+cap(a.rows.Floats)+cap(a.rows.Views))+cap(a.rows.Data)) - size
+		size += more
+		full = s.keep(more)
+		return full == nil
 	})
 	switch {
 	case err != nil:
 		return nil, err
+	case full != nil:
+		return nil, full
 	case tooMany:
 		return nil, pgerr.Newf(pgerr.CardinalityViolation, "more than one row returned by a subquery used as an expression")
 	}
