@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/weirdb/weir/exec/bounded"
 	"github.com/weirdb/weir/exec/stream"
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/vec"
@@ -32,8 +31,8 @@ const pushAhead = 4
 // Push runs a query that ends only with its LIMIT, with ctx or when the result
 // is closed. Every scan begins where Scan.From says as of the call. Rows come
 // with their Op; nothing of the query is stored. A slow reader holds it back.
-func Push(ctx context.Context, host Host, spec PushSpec) (bounded.Rows, error) {
-	p := &push{host: host, full: make(chan *vec.Batch, pushAhead), free: make(chan *vec.Batch, pushAhead+2)}
+func Push(ctx context.Context, host Host, spec PushSpec) (*PushQuery, error) {
+	p := &PushQuery{host: host, full: make(chan *vec.Batch, pushAhead), free: make(chan *vec.Batch, pushAhead+2)}
 	for range pushAhead + 2 {
 		p.free <- new(vec.Batch)
 	}
@@ -53,9 +52,9 @@ func Push(ctx context.Context, host Host, spec PushSpec) (bounded.Rows, error) {
 	return p, nil
 }
 
-// push is a running push query and its reader.
-type push struct {
-	mux
+// A PushQuery is a running push query. Next and Close are for one goroutine.
+type PushQuery struct {
+	mux    mux
 	host   Host
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -69,13 +68,13 @@ type push struct {
 	ended   error      // what the reader got last
 }
 
-func (p *push) open(ctx context.Context, node plan.Node, env *stream.Env) error {
+func (p *PushQuery) open(ctx context.Context, node plan.Node, env *stream.Env) error {
 	var err error
-	if p.chain, err = stream.Build(node, env, p.put); err != nil {
+	if p.mux.chain, err = stream.Build(node, env, p.put); err != nil {
 		return err
 	}
 	q := &Query{host: p.host}
-	for i, scan := range p.chain.Scans() {
+	for i, scan := range p.mux.chain.Scans() {
 		for part := range scan.Topic.Partitions {
 			log, err := p.host.Log(ctx, scan.Topic, part)
 			if err != nil {
@@ -92,14 +91,14 @@ func (p *push) open(ctx context.Context, node plan.Node, env *stream.Env) error 
 			if err != nil {
 				return err
 			}
-			p.cursors = append(p.cursors, c)
+			p.mux.cursors = append(p.mux.cursors, c)
 		}
 	}
 	return nil
 }
 
 // run is the query's goroutine.
-func (p *push) run() {
+func (p *PushQuery) run() {
 	defer close(p.full)
 	p.err = p.loop()
 	if errors.Is(p.err, stream.ErrDone) {
@@ -107,11 +106,11 @@ func (p *push) run() {
 	}
 }
 
-func (p *push) loop() error {
+func (p *PushQuery) loop() error {
 	for {
 		n := int64(0)
 		for n < stepRows {
-			k, err := p.advance(p.ctx)
+			k, err := p.mux.advance(p.ctx)
 			if err != nil {
 				return err
 			}
@@ -120,20 +119,20 @@ func (p *push) loop() error {
 			}
 			n += k
 		}
-		if err := p.chain.Flush(); err != nil {
+		if err := p.mux.chain.Flush(); err != nil {
 			return err
 		}
 		if n > 0 {
 			continue
 		}
-		if err := p.wait(p.ctx, nil, nil); err != nil {
+		if err := p.mux.wait(p.ctx, nil, nil); err != nil {
 			return err
 		}
 	}
 }
 
 // put hands a copy of a batch to the reader.
-func (p *push) put(b *vec.Batch) error {
+func (p *PushQuery) put(b *vec.Batch) error {
 	var to *vec.Batch
 	select {
 	case to = <-p.free:
@@ -150,8 +149,10 @@ func (p *push) put(b *vec.Batch) error {
 	}
 }
 
-// Next implements bounded.Rows. It blocks until there are rows.
-func (p *push) Next() (*vec.Batch, error) {
+// Next returns the next rows, at least one; it waits for them until ctx ends,
+// which does not end the query. io.EOF tells that the LIMIT was reached. The
+// batch is valid until the next call.
+func (p *PushQuery) Next(ctx context.Context) (*vec.Batch, error) {
 	if p.ended != nil {
 		return nil, p.ended
 	}
@@ -159,18 +160,21 @@ func (p *push) Next() (*vec.Batch, error) {
 		p.free <- p.reading // has room for all batches
 		p.reading = nil
 	}
-	b, ok := <-p.full
-	if !ok {
-		p.ended = p.err
-		return nil, p.ended
+	select {
+	case b, ok := <-p.full:
+		if !ok {
+			p.ended = p.err
+			return nil, p.ended
+		}
+		p.reading = b
+		return b, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	p.reading = b
-	return b, nil
 }
 
-// Close implements bounded.Rows.
-func (p *push) Close() error {
+// Close ends the query, at any time, and waits for its goroutines.
+func (p *PushQuery) Close() {
 	p.cancel()
 	p.done.Wait()
-	return nil
 }

@@ -250,7 +250,7 @@ func TestPush(t *testing.T) {
 	}
 	var got []string
 	read := func() error {
-		b, err := rows.Next()
+		b, err := rows.Next(context.Background())
 		if err != nil {
 			return err
 		}
@@ -272,9 +272,7 @@ func TestPush(t *testing.T) {
 		t.Error(err)
 	}
 	wantLines(t, got, "a", "c", "d")
-	if err := rows.Close(); err != nil {
-		t.Error(err)
-	}
+	rows.Close()
 }
 
 func TestPushIsCancelled(t *testing.T) {
@@ -285,10 +283,8 @@ func TestPushIsCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	if _, err := rows.Next(); !errors.Is(err, context.Canceled) {
+	if _, err := rows.Next(context.Background()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err := rows.Close(); err != nil {
-		t.Error(err)
-	}
+	rows.Close()
 }
