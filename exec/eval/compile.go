@@ -19,7 +19,6 @@ type compiler struct {
 // scope is a lambda around an expression.
 type scope struct {
 	up     *scope
-	base   int // columns around it, as Lambda.Base
 	lambda *lambda
 }
 
@@ -134,13 +133,10 @@ func (c *compiler) all(es []plan.Expr) ([]node, error) {
 	return out, nil
 }
 
-// column compiles a reference to the input, or to what a lambda around it has.
+// column compiles a reference to the input, which may be around lambdas.
 func (c *compiler) column(e *plan.Col) (node, error) {
 	level := 0
 	for s := c.in; s != nil; s = s.up {
-		if e.Index >= s.base {
-			return c.param(level, e.Index-s.base, e.T)
-		}
 		level++
 	}
 	if level > 0 {

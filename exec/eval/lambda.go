@@ -24,7 +24,7 @@ type lambda struct {
 
 func (c *compiler) lambda(e *plan.Lambda) (*lambda, error) {
 	l := &lambda{x: c.run, t: e.Type()}
-	inner := compiler{env: c.env, run: c.run, in: &scope{up: c.in, base: e.Base, lambda: l}}
+	inner := compiler{env: c.env, run: c.run, in: &scope{up: c.in, lambda: l}}
 	var err error
 	l.body, err = inner.compile(e.Body)
 	return l, err

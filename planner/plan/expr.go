@@ -97,11 +97,10 @@ type (
 		Index int
 		T     vec.Type
 	}
-	// Lambda is a function argument; its parameters are Cols of an input that
-	// has the enclosing columns first (Base of them), then the parameters.
+	// Lambda is a function argument. Its parameters are LambdaParams in Body; a
+	// Col there is one of the row around the outermost lambda.
 	Lambda struct {
 		Params []string
-		Base   int
 		Body   Expr
 	}
 	// LambdaParam is a parameter of the innermost-but-Level lambda.
