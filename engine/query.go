@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/weirdb/weir/catalog"
+	"github.com/weirdb/weir/exec"
 	"github.com/weirdb/weir/exec/bounded"
 	"github.com/weirdb/weir/exec/eval"
 	"github.com/weirdb/weir/internal/pgerr"
@@ -150,7 +151,14 @@ type rows interface {
 
 // push starts a push query.
 func (s *session) push(n plan.Node, params []vec.Value) (rows, error) {
-	return nil, pgerr.Newf(pgerr.FeatureNotSupported, "push queries are not supported yet")
+	// A push query ends with its reader, not with the statement that began it.
+	r, err := exec.Push(context.Background(), &host{n: s.n}, exec.PushSpec{
+		Node: n, Params: params, Ctx: s.fnCtx(), Every: s.every(), SkipNullKeys: s.dialect() == ast.KSQL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // every tells whether each change gives an output of its own.
