@@ -194,12 +194,12 @@ func (q *query) build(n plan.Node, env *eval.Env) (Rows, error) {
 func nodeName(n plan.Node) string { return fmt.Sprintf("%T", n)[len("*plan."):] }
 
 // over builds the input of a node and then the node's reader.
-func over(q *query, in plan.Node, env *eval.Env, make func(in Rows) (Rows, error)) (Rows, error) {
+func over(q *query, in plan.Node, env *eval.Env, open func(in Rows) (Rows, error)) (Rows, error) {
 	r, err := q.build(in, env)
 	if err != nil {
 		return nil, err
 	}
-	out, err := make(r)
+	out, err := open(r)
 	if err != nil {
 		return nil, closing(r, err)
 	}

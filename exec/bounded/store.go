@@ -88,12 +88,3 @@ func gather(out, v *vec.Vec, rows []int32) {
 		}
 	}
 }
-
-// types returns the types of a node's columns.
-func typesOf(cols []*vec.Vec) []vec.Type {
-	out := make([]vec.Type, len(cols))
-	for i, c := range cols {
-		out[i] = c.Type
-	}
-	return out
-}

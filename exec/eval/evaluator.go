@@ -90,14 +90,6 @@ func (ev *Evaluator) Select(b *vec.Batch, rows []uint16) ([]uint16, error) {
 	return choose(ev.root, &ev.run, b, rows), ev.run.err
 }
 
-// Fixed tells whether the expression is the same for all rows, and then its value.
-func (ev *Evaluator) Fixed() (*vec.Vec, bool) {
-	if c, ok := ev.root.(*constant); ok {
-		return &c.v, true
-	}
-	return nil, false
-}
-
 // A node computes one expression.
 type node interface {
 	// eval is called with one row at least.

@@ -2,23 +2,6 @@ package eval
 
 import "github.com/weirdb/weir/planner/plan"
 
-// OuterColumns returns the columns of the row for which p is evaluated that p
-// looks at, each once; all is false if it looks at rows further out as well.
-func OuterColumns(p plan.Node) (cols []int, all bool) {
-	all = true
-	seen := map[int]bool{}
-	outerRefs(p, func(level, index int) {
-		switch {
-		case level > 0:
-			all = false
-		case !seen[index]:
-			seen[index] = true
-			cols = append(cols, index)
-		}
-	})
-	return cols, all
-}
-
 // outerRefs calls f for the outer columns that a plan looks at; level 0 is the
 // row for which the plan is evaluated.
 func outerRefs(p plan.Node, f func(level, index int)) {
