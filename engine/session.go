@@ -84,7 +84,11 @@ func (st statement) source() string {
 }
 
 // Parse implements pgwire.Session.
-func (s *session) Parse(sql string) ([]pgwire.Statement, error) {
+func (s *session) Parse(sql string) (_ []pgwire.Statement, err error) {
+	defer s.n.guard(&err)
+	if len(s.vars) > 0 {
+		sql = parse.Substitute(sql, s.vars)
+	}
 	stmts, err := parse.Parse(sql, s.dialect())
 	if err != nil {
 		return nil, err
@@ -148,7 +152,8 @@ func (s *session) Prepare(ctx context.Context, st pgwire.Statement, oids []uint3
 	return s.prepareStmt(ctx, st.(statement), params)
 }
 
-func (s *session) prepareStmt(ctx context.Context, st statement, params []vec.Type) (*prepared, error) {
+func (s *session) prepareStmt(ctx context.Context, st statement, params []vec.Type) (_ *prepared, err error) {
+	defer s.n.guard(&err)
 	cat := s.n.Catalog()
 	c, err := s.command(ctx, cat, st, params)
 	if err != nil {
@@ -158,8 +163,10 @@ func (s *session) prepareStmt(ctx context.Context, st statement, params []vec.Ty
 }
 
 // Execute implements pgwire.Session.
-func (s *session) Execute(ctx context.Context, p pgwire.Prepared, args pgwire.Args) (pgwire.Result, error) {
+func (s *session) Execute(ctx context.Context, p pgwire.Prepared, args pgwire.Args) (res pgwire.Result, err error) {
+	defer s.n.guard(&err)
 	pr := p.(*prepared)
+	run := pr.run
 	if now := s.n.Catalog(); now.Version != pr.version || s.dialect() != pr.dialect {
 		again, err := s.command(ctx, now, pr.st, pr.params)
 		if err != nil {
@@ -168,9 +175,12 @@ func (s *session) Execute(ctx context.Context, p pgwire.Prepared, args pgwire.Ar
 		if !sameColumns(again.columns, pr.columns) {
 			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "cached plan must not change result type")
 		}
-		return again.run(ctx, args)
+		run = again.run
 	}
-	return pr.run(ctx, args)
+	if res, err = run(ctx, args); err != nil {
+		return nil, err
+	}
+	return guarded{res, s.n}, nil
 }
 
 func sameColumns(a, b []pgwire.Column) bool {

@@ -303,14 +303,14 @@ func (s *session) define(a *ast.Define) (*command, error) {
 		if s.vars == nil {
 			s.vars = map[string]string{}
 		}
-		s.vars[a.Name] = a.Value
+		s.vars[strings.ToLower(a.Name)] = a.Value
 		return "DEFINE", nil
 	}), nil
 }
 
 func (s *session) undefine(a *ast.Undefine) (*command, error) {
 	return simple(func(context.Context) (string, error) {
-		delete(s.vars, a.Name)
+		delete(s.vars, strings.ToLower(a.Name))
 		return "UNDEFINE", nil
 	}), nil
 }

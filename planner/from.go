@@ -302,16 +302,26 @@ func (b *binder) derived(t *ast.Derived, sc *scope) (plan.Node, []scopeCol, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.Lateral && !inner.correlated {
-		// Nothing to the left is used: an ordinary join will do. The plan was
-		// bound one level too deep.
-		node = raise(node)
+	if t.Lateral {
+		node = asLateral(node)
+	} else if inner.correlated {
+		sc.correlated = true
 	}
-	node, cols, err := renamed(node, outputCols(node), t.Alias.S, t.Cols, t.Pos())
-	if t.Lateral && inner.correlated && err == nil {
-		node = &lateralNode{Node: node}
+	return renamed(node, outputCols(node), t.Alias.S, t.Cols, t.Pos())
+}
+
+// asLateral marks a node, bound one level further in, that refers to the row on
+// its left. One that does not is an ordinary node a level further out.
+func asLateral(n plan.Node) plan.Node {
+	left := false
+	plan.VisitNode(n, func(e plan.Expr, d int) {
+		o, ok := e.(*plan.Outer)
+		left = left || ok && o.Level == d
+	})
+	if left {
+		return &lateralNode{Node: n}
 	}
-	return node, cols, err
+	return raise(n)
 }
 
 // raise lowers the level of every reference that leaves n by one.
@@ -359,14 +369,8 @@ func (b *binder) tableFunc(t *ast.TableFunc, sc *scope) (plan.Node, []scopeCol, 
 		}
 		node = &plan.Project{In: &plan.Values{Rows: [][]plan.Expr{{}}}, Exprs: []plan.Expr{e}, Names: []string{alias}}
 	}
-	if !inner.correlated {
-		node = raise(node)
-	}
-	node, cols, err := renamed(node, outputCols(node), alias, t.Cols, t.Pos())
-	if inner.correlated && err == nil {
-		node = &lateralNode{Node: node}
-	}
-	return node, cols, err
+	node = asLateral(node)
+	return renamed(node, outputCols(node), alias, t.Cols, t.Pos())
 }
 
 var joinKinds = map[ast.JoinKind]plan.JoinKind{
