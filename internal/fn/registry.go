@@ -8,7 +8,7 @@ var (
 	funcFamilies = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes,
 		extracts, formats, jsons, arrays,
 		catalogs, byteStrings, conditionals}
-	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes}
+	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes, collections, statistics()}
 	tableFamilies = [][]*TableFunc{tableFuncs}
 )
 
