@@ -7,7 +7,7 @@ import "sync"
 var (
 	funcFamilies = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes,
 		extracts, formats, jsons, arrays,
-		catalogs, byteStrings, conditionals}
+		catalogs, byteStrings, conditionals, ksqlStrings, ksqlNested, lambdas}
 	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes, collections, statistics()}
 	tableFamilies = [][]*TableFunc{tableFuncs}
 )
