@@ -120,7 +120,7 @@ func averages() []*Agg {
 		agg(KSQL, vec.Int64, vec.Float64, avgIntsFloat{}),
 		agg(Both, vec.Float32, vec.Float64, avgFloats{}),
 		agg(Both, vec.Float64, vec.Float64, avgFloats{}),
-		agg(Both, vec.Decimal, vec.Decimal, avgDecimal{}),
+		agg(Postgres, vec.Decimal, vec.Decimal, avgDecimal{}),
 		agg(Postgres, vec.Interval, vec.Interval, avgIntervals{}),
 	}
 }

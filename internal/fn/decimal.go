@@ -10,15 +10,12 @@ import (
 )
 
 var decimalArithmetic = []*Func{
-	{Name: "+", Dialect: Both, Params: params(vec.Decimal, vec.Decimal), Result: sumType, Eval: addDecimals},
-	{Name: "-", Dialect: Both, Params: params(vec.Decimal, vec.Decimal), Result: sumType, Eval: subDecimals},
+	{Name: "+", Dialect: Postgres, Params: params(vec.Decimal, vec.Decimal), Result: of(vec.Decimal), Eval: addDecimals},
+	{Name: "-", Dialect: Postgres, Params: params(vec.Decimal, vec.Decimal), Result: of(vec.Decimal), Eval: subDecimals},
 	{Name: "*", Dialect: Postgres, Params: params(vec.Decimal, vec.Decimal), Result: of(vec.Decimal), Eval: mulDecimals},
 	{Name: "/", Dialect: Postgres, Params: params(vec.Decimal, vec.Decimal), Result: of(vec.Decimal), Eval: divDecimals},
 	{Name: "%", Dialect: Postgres, Params: params(vec.Decimal, vec.Decimal), Result: of(vec.Decimal), Eval: modDecimals},
 }
-
-// sumType is the type of + and - on decimals.
-func sumType([]vec.Type) (vec.Type, error) { return vec.Of(vec.Decimal), nil }
 
 // decimalAt decodes row i of a decimal column; it never fails on what columns hold.
 func decimalAt(v *vec.Vec, i int) *apd.Decimal {
@@ -34,9 +31,6 @@ func setDecimal(out *vec.Vec, i int, d *apd.Decimal) {
 	out.Data = vec.AppendDecimal(out.Data, d)
 	out.Close(i, start)
 }
-
-// exactCtx computes exactly: sums and products never round.
-var exactCtx = apd.BaseContext.WithPrecision(0)
 
 func addDecimals(c *Call, rows []uint16, args []*vec.Vec, out *vec.Vec) {
 	for _, r := range rows {

@@ -84,7 +84,7 @@ var maths = []*Func{
 	mathFunc("log", KSQL, float1(math.Log)),
 	mathFunc("ceil", Both, float1(math.Ceil)), mathFunc("ceiling", Postgres, float1(math.Ceil)),
 	mathFunc("floor", Both, float1(math.Floor)),
-	mathFunc("round", Postgres, float1(math.RoundToEven)), mathFunc("trunc", Both, float1(math.Trunc)),
+	mathFunc("round", Postgres, float1(math.RoundToEven)), mathFunc("trunc", Postgres, float1(math.Trunc)),
 	mathFunc("sign", Postgres, float1(signum)),
 	float2("atan2", Both, math.Atan2), float2("atan2d", Postgres, atan2d),
 	{Name: "power", Dialect: Postgres, Params: params(vec.Float64, vec.Float64), Result: of(vec.Float64), Eval: boxed(power)},

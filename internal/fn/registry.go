@@ -7,8 +7,9 @@ import "sync"
 var (
 	funcFamilies = [][]*Func{arithmetic(), comparison(), logic, likes, texts, regexes, maths, datetimes,
 		extracts, formats, jsons, arrays,
-		catalogs, byteStrings, conditionals, ksqlStrings, ksqlNested, lambdas}
-	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes, collections, statistics()}
+		catalogs, byteStrings, conditionals, ksqlStrings, ksqlNested, lambdas,
+		ksqlDatetimes, urls, ksqlMaths}
+	aggFamilies   = [][]*Agg{counts, sums(), averages(), extremes, collections, statistics(), ksqlAggs}
 	tableFamilies = [][]*TableFunc{tableFuncs}
 )
 

@@ -195,7 +195,7 @@ func (s signature) match(d Dialect, args []vec.Type) ([]vec.Type, bool) {
 			if a.Kind != vec.Unknown && !Coercible(a, vec.Of(p.Kind), d) {
 				return nil, false
 			}
-			want[i] = widened(a, p.Kind)
+			want[i] = widened(a, p.Kind, d)
 		}
 	}
 	return want, true
@@ -203,9 +203,12 @@ func (s signature) match(d Dialect, args []vec.Type) ([]vec.Type, bool) {
 
 // widened is the type an argument of type a gets when a parameter of kind k
 // takes it: integers become decimals wide enough for them in ksqlDB's sense.
-func widened(a vec.Type, k vec.Kind) vec.Type {
-	if k == vec.Array {
+func widened(a vec.Type, k vec.Kind, d Dialect) vec.Type {
+	switch {
+	case k == vec.Array:
 		return vec.ArrayOf(vec.Of(vec.Text)) // of an untyped literal
+	case k == vec.Decimal && d == KSQL && a.IsInteger():
+		return IntDecimal(a.Kind)
 	}
 	return vec.Of(k)
 }
