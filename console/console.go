@@ -1,0 +1,138 @@
+// Package console is the front door for browsers and monitoring: a page about the
+// node, /healthz, /metrics in Prometheus' text format, and Go's profiles for
+// clients on the same machine.
+//
+// It knows the node only through the figures that it is given.
+package console
+
+import (
+	_ "embed"
+	"html/template"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Config is what a console shows.
+type Config struct {
+	Version string
+	// Addresses are the front doors by name, in the order they are shown in.
+	Addresses []Address
+	// Overview returns what the node holds and does now. It is called for every page
+	// and every scrape, from any goroutine. nil shows none.
+	Overview func() Overview
+}
+
+// Address is where a front door listens.
+type Address struct{ Name, Addr string }
+
+// Overview is the state of a node.
+type Overview struct {
+	Relations []Relation
+	Queries   []Query
+}
+
+// Relation is a stream, table or view.
+type Relation struct{ Name, Type, Topic string }
+
+// Query is a persistent query.
+type Query struct{ Name, State, SQL string }
+
+// running is the state of a query that is well.
+const running = "RUNNING"
+
+//go:embed overview.html
+var overviewHTML string
+
+var overviewPage = template.Must(template.New("overview").Parse(overviewHTML))
+
+// Handler returns the console.
+func Handler(cfg Config) http.Handler {
+	started := time.Now()
+	if cfg.Overview == nil {
+		cfg.Overview = func() Overview { return Overview{} }
+	}
+	m := http.NewServeMux()
+	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		// An error means that the client is gone; there is nobody to tell.
+		overviewPage.Execute(w, struct {
+			Config
+			Overview
+			Up time.Duration
+		}{cfg, cfg.Overview(), time.Since(started).Round(time.Second)})
+	})
+	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Write([]byte("ok\n"))
+	})
+	m.Handle("GET /metrics", promhttp.HandlerFor(metrics(cfg), promhttp.HandlerOpts{}))
+	m.HandleFunc("GET /debug/pprof/", local(pprof.Index))
+	m.HandleFunc("GET /debug/pprof/cmdline", local(pprof.Cmdline))
+	m.HandleFunc("GET /debug/pprof/profile", local(pprof.Profile))
+	m.HandleFunc("GET /debug/pprof/symbol", local(pprof.Symbol))
+	m.HandleFunc("GET /debug/pprof/trace", local(pprof.Trace))
+	return m
+}
+
+func metrics(cfg Config) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "weir_build_info", Help: "Always 1; the label tells what was built.",
+		ConstLabels: prometheus.Labels{"version": cfg.Version},
+	})
+	info.Set(1)
+	reg.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
+		overviewCollector{cfg.Overview},
+	)
+	return reg
+}
+
+var (
+	relationsDesc = prometheus.NewDesc("weir_relations", "Streams, tables and views.", []string{"type"}, nil)
+	queriesDesc   = prometheus.NewDesc("weir_queries", "Persistent queries.", []string{"state"}, nil)
+)
+
+// overviewCollector counts what an overview holds.
+type overviewCollector struct{ overview func() Overview }
+
+func (overviewCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- relationsDesc
+	out <- queriesDesc
+}
+
+func (c overviewCollector) Collect(out chan<- prometheus.Metric) {
+	o := c.overview()
+	relations, queries := map[string]int{}, map[string]int{running: 0}
+	for _, r := range o.Relations {
+		relations[r.Type]++
+	}
+	for _, q := range o.Queries {
+		queries[q.State]++
+	}
+	for t, n := range relations {
+		out <- prometheus.MustNewConstMetric(relationsDesc, prometheus.GaugeValue, float64(n), t)
+	}
+	for s, n := range queries {
+		out <- prometheus.MustNewConstMetric(queriesDesc, prometheus.GaugeValue, float64(n), s)
+	}
+}
+
+// local refuses clients of other machines: profiles tell too much.
+func local(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil || !net.ParseIP(host).IsLoopback() {
+			http.Error(w, "profiles are for clients on the same machine", http.StatusForbidden)
+			return
+		}
+		h(w, r)
+	}
+}
