@@ -33,15 +33,31 @@ type Address struct{ Name, Addr string }
 
 // Overview is the state of a node.
 type Overview struct {
+	Sessions  int
 	Relations []Relation
+	Topics    []Topic
 	Queries   []Query
 }
 
 // Relation is a stream, table or view.
 type Relation struct{ Name, Type, Topic string }
 
-// Query is a persistent query.
-type Query struct{ Name, State, SQL string }
+// Topic is a topic, over all its partitions.
+type Topic struct {
+	Name       string
+	Partitions int32
+	Records    int64
+	Bytes      int64
+}
+
+// Query is a persistent query, over all its tasks.
+type Query struct {
+	Name, SQL       string
+	State, Error    string
+	RowsIn, RowsOut int64
+	StateBytes      int64
+	Lag             int64 // records not yet read; -1 means unknown
+}
 
 // running is the state of a query that is well.
 const running = "RUNNING"
@@ -97,31 +113,55 @@ func metrics(cfg Config) *prometheus.Registry {
 
 var (
 	relationsDesc = prometheus.NewDesc("weir_relations", "Streams, tables and views.", []string{"type"}, nil)
+	sessionsDesc  = prometheus.NewDesc("weir_sessions", "Open Postgres connections.", nil, nil)
 	queriesDesc   = prometheus.NewDesc("weir_queries", "Persistent queries.", []string{"state"}, nil)
+	rowsInDesc    = prometheus.NewDesc("weir_query_rows_in_total", "Rows that a query has read since it started here.", []string{"query"}, nil)
+	rowsOutDesc   = prometheus.NewDesc("weir_query_rows_out_total", "Rows that a query has written since it started here.", []string{"query"}, nil)
+	stateDesc     = prometheus.NewDesc("weir_query_state_bytes", "State that a query keeps in memory.", []string{"query"}, nil)
+	lagDesc       = prometheus.NewDesc("weir_query_lag_records", "Records that a query has not read yet.", []string{"query"}, nil)
+	recordsDesc   = prometheus.NewDesc("weir_topic_records", "Offsets that a topic holds.", []string{"topic"}, nil)
+	bytesDesc     = prometheus.NewDesc("weir_topic_bytes", "Bytes of a topic's logs.", []string{"topic"}, nil)
 )
 
-// overviewCollector counts what an overview holds.
+// overviewCollector gives the figures of an overview to Prometheus.
 type overviewCollector struct{ overview func() Overview }
 
-func (overviewCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- relationsDesc
-	out <- queriesDesc
-}
+// Describe implements prometheus.Collector: it sends nothing, since which metrics
+// there are depends on the catalog.
+func (overviewCollector) Describe(chan<- *prometheus.Desc) {}
 
+// Collect implements prometheus.Collector.
 func (c overviewCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
 	o := c.overview()
-	relations, queries := map[string]int{}, map[string]int{running: 0}
+	gauge(sessionsDesc, int64(o.Sessions))
+	relations, queries := map[string]int64{}, map[string]int64{running: 0}
 	for _, r := range o.Relations {
 		relations[r.Type]++
 	}
+	for _, t := range o.Topics {
+		gauge(recordsDesc, t.Records, t.Name)
+		gauge(bytesDesc, t.Bytes, t.Name)
+	}
 	for _, q := range o.Queries {
 		queries[q.State]++
+		counter(rowsInDesc, q.RowsIn, q.Name)
+		counter(rowsOutDesc, q.RowsOut, q.Name)
+		gauge(stateDesc, q.StateBytes, q.Name)
+		if q.Lag >= 0 {
+			gauge(lagDesc, q.Lag, q.Name)
+		}
 	}
 	for t, n := range relations {
-		out <- prometheus.MustNewConstMetric(relationsDesc, prometheus.GaugeValue, float64(n), t)
+		gauge(relationsDesc, n, t)
 	}
 	for s, n := range queries {
-		out <- prometheus.MustNewConstMetric(queriesDesc, prometheus.GaugeValue, float64(n), s)
+		gauge(queriesDesc, n, s)
 	}
 }
 

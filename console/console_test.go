@@ -22,7 +22,11 @@ func TestConsole(t *testing.T) {
 		Overview: func() Overview {
 			return Overview{
 				Relations: []Relation{{"orders", "STREAM", "orders"}, {"payments", "STREAM", "p"}},
-				Queries:   []Query{{"per_minute", "RUNNING", "select 1 < 2"}},
+				Topics:    []Topic{{Name: "orders", Partitions: 2, Records: 41, Bytes: 1234}},
+				Queries: []Query{
+					{Name: "per_minute", State: "RUNNING", SQL: "select 1 < 2", RowsIn: 7, RowsOut: 3, Lag: 34},
+					{Name: "broken", State: "ERROR", Error: "no such thing", Lag: -1},
+				},
 			}
 		},
 	})
@@ -39,8 +43,9 @@ func TestConsole(t *testing.T) {
 		}
 	}
 	check("/healthz", "ok\n")
-	check("/", "127.0.0.1:5432", "per_minute", "select 1 &lt; 2", "weir 1.2")
-	check("/metrics", `weir_build_info{version="1.2"} 1`, `weir_relations{type="STREAM"} 2`, `weir_queries{state="RUNNING"} 1`, "go_goroutines")
+	check("/", "127.0.0.1:5432", "per_minute", "select 1 &lt; 2", "no such thing", "1234", "weir 1.2")
+	check("/metrics", `weir_build_info{version="1.2"} 1`, `weir_relations{type="STREAM"} 2`, `weir_queries{state="RUNNING"} 1`,
+		`weir_query_rows_in_total{query="per_minute"} 7`, `weir_query_lag_records{query="per_minute"} 34`, `weir_topic_records{topic="orders"} 41`, "go_goroutines")
 	if rec := get(h, "/elsewhere", "192.0.2.1:99"); rec.Code != 404 {
 		t.Errorf("unknown page: %d", rec.Code)
 	}

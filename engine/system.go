@@ -22,6 +22,10 @@ type systemSource struct {
 
 var _ syscat.Source = systemSource{}
 
+// Status shows the node as the system catalog does, outside of any session. ctx
+// bounds what the calls of the result may wait for.
+func (n *Node) Status(ctx context.Context) syscat.Source { return systemSource{ctx: ctx, n: n} }
+
 func (x systemSource) Catalog() *catalog.Catalog { return x.n.Catalog() }
 func (x systemSource) Version() string           { return x.n.cfg.Version }
 
