@@ -200,6 +200,9 @@ func (s *session) closeCursor(a *ast.CloseCursor) (*command, error) {
 		}
 		c, ok := s.cursors[a.Cursor.S]
 		if !ok {
+			if s.client.ClosePortal(a.Cursor.S) {
+				return "CLOSE CURSOR", nil
+			}
 			return "", pgerr.Newf(pgerr.InvalidCursorName, "cursor %q does not exist", a.Cursor.S).At(a.Pos())
 		}
 		c.close()

@@ -88,7 +88,7 @@ func onOff(v string) (string, error) {
 }
 
 func utf8Only(v string) (string, error) {
-	switch strings.ToUpper(strings.NewReplacer("-", "", "_", "").Replace(v)) {
+	switch strings.ToUpper(strings.NewReplacer("-", "", "_", "", "'", "").Replace(v)) {
 	case "UTF8", "UNICODE", "SQLASCII":
 		return "UTF8", nil
 	}
@@ -107,20 +107,36 @@ func zone(v string) (string, error) {
 	return v, err
 }
 
-// location reads a time zone: a name, or hours east of Greenwich.
+// location reads a time zone: a name, case aside, or hours east of Greenwich.
 func location(v string) (*time.Location, error) {
 	if h, err := strconv.ParseFloat(v, 64); err == nil && h > -24 && h < 24 {
 		return time.FixedZone("", int(h*3600)), nil
 	}
-	name := v
-	if strings.EqualFold(v, "utc") || strings.EqualFold(v, "default") {
-		name = "UTC"
+	if !strings.EqualFold(v, "local") && v != "" {
+		// Zone names are as files are: EST5EDT, Europe/London, US/Pacific.
+		for _, name := range []string{v, strings.ToUpper(v), titled(v, 0), titled(v, 1)} {
+			if loc, err := time.LoadLocation(name); err == nil {
+				return loc, nil
+			}
+		}
 	}
-	loc, err := time.LoadLocation(name)
-	if err != nil || strings.EqualFold(v, "local") {
-		return nil, pgerr.Newf(pgerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": %q", v)
+	return nil, pgerr.Newf(pgerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": %q", v)
+}
+
+// titled writes each word of a zone's name with a capital; the first upper parts
+// of it in capitals only.
+func titled(v string, upper int) string {
+	b := []byte(strings.ToLower(v))
+	part, start := 0, true
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' && (start || part < upper) {
+			b[i] = c - 'a' + 'A'
+		}
+		if start = c == '/' || c == '_' || c == '-'; c == '/' {
+			part++
+		}
 	}
-	return loc, nil
+	return string(b)
 }
 
 // settings are a session's parameters.
@@ -224,6 +240,10 @@ func (s *session) setStmt(a *ast.Set) (*command, error) {
 		if a.Transaction != nil {
 			return "SET", nil // one isolation level serves all: read committed
 		}
+		if a.Local && !s.tx.block {
+			s.client.Notice("WARNING", pgerr.Newf("25P01", "SET LOCAL can only be used in transaction blocks"))
+			return "SET", nil
+		}
 		var words []string
 		isDefault := false
 		for _, v := range a.Values {
@@ -250,9 +270,12 @@ func (s *session) setStmt(a *ast.Set) (*command, error) {
 				return "", pgerr.Newf(pgerr.SyntaxError, "invalid value for %s", a.Name).At(v.Pos())
 			}
 		}
+		name := strings.ToLower(a.Name)
+		before, had := s.settings.get(name)
 		if err := s.set(a.Name, strings.Join(words, ", "), isDefault); err != nil {
 			return "", err
 		}
+		s.tx.changed(name, before, had, a.Local)
 		return "SET", nil
 	}), nil
 }
@@ -289,6 +312,7 @@ func (s *session) discard(a *ast.Discard) (*command, error) {
 			}
 			s.resetAll()
 			s.prepared = map[string]*sqlPrepared{}
+			s.client.DeallocateAll()
 			for name, c := range s.cursors {
 				c.close()
 				delete(s.cursors, name)
@@ -360,7 +384,11 @@ func (s *session) deallocate(a *ast.Deallocate) (*command, error) {
 	return simple(func(context.Context) (string, error) {
 		if a.Name.IsZero() {
 			s.prepared = map[string]*sqlPrepared{}
+			s.client.DeallocateAll()
 			return "DEALLOCATE ALL", nil
+		}
+		if s.client.Deallocate(a.Name.S) {
+			return "DEALLOCATE", nil
 		}
 		if _, ok := s.prepared[a.Name.S]; !ok {
 			return "", pgerr.Newf(pgerr.InvalidStatementName, "prepared statement %q does not exist", a.Name.S).At(a.Pos())

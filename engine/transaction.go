@@ -22,6 +22,30 @@ type transaction struct {
 	began  time.Time
 	writes []write
 	bytes  int
+	// settings are those that the block changed, with their values before it.
+	settings map[string]setBack
+}
+
+// setBack is a setting's value before a block changed it.
+type setBack struct {
+	value string
+	had   bool
+	local bool // SET LOCAL: it goes back at COMMIT, too
+}
+
+// changed notes that a block changed a setting. Outside of a block a change is
+// final at once.
+func (t *transaction) changed(name, before string, had, local bool) {
+	if !t.block {
+		return
+	}
+	if t.settings == nil {
+		t.settings = map[string]setBack{}
+	}
+	if old, ok := t.settings[name]; ok {
+		before, had = old.value, old.had
+	}
+	t.settings[name] = setBack{before, had, local}
 }
 
 // write is a run of record batches for one partition.
@@ -137,7 +161,7 @@ func (s *session) transaction(a *ast.Transaction) (*command, error) {
 			if !failed {
 				err = s.tx.commit(ctx, s.n, s.durability())
 			}
-			s.endBlock()
+			s.endBlock(err == nil && !failed)
 			if failed {
 				return "ROLLBACK", nil
 			}
@@ -146,7 +170,7 @@ func (s *session) transaction(a *ast.Transaction) (*command, error) {
 			if !s.tx.block {
 				s.client.Notice("WARNING", pgerr.Newf("25P01", "there is no transaction in progress"))
 			}
-			s.endBlock()
+			s.endBlock(false)
 			return "ROLLBACK", nil
 		case ast.Savepoint, ast.ReleaseSavepoint, ast.RollbackToSavepoint:
 			return "", pgerr.Newf(pgerr.FeatureNotSupported, "savepoints are not supported yet").At(a.Pos())
@@ -155,8 +179,18 @@ func (s *session) transaction(a *ast.Transaction) (*command, error) {
 	}), nil
 }
 
-func (s *session) endBlock() {
+func (s *session) endBlock(committed bool) {
+	back := s.tx.settings
 	s.tx = transaction{}
+	for name, b := range back {
+		switch {
+		case committed && !b.local:
+		case b.had:
+			_ = s.set(name, b.value, false) // it was accepted before
+		default:
+			delete(s.settings.now, name)
+		}
+	}
 	for name, c := range s.cursors {
 		if !c.hold {
 			c.close()
