@@ -10,10 +10,14 @@ import (
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/planner/plan"
+	"github.com/weirdb/weir/storage"
 	"github.com/weirdb/weir/storage/batch"
 )
 
-const benchRecords = 300_000
+const (
+	benchDistinct = 300_000
+	benchRecords  = 4 * benchDistinct
+)
 
 var bidCodec = jsonCodec(field("k", vec.Text),
 	field("auction", vec.Int64), field("bidder", vec.Int64), field("price", vec.Int64),
@@ -24,7 +28,8 @@ var bidCodec = jsonCodec(field("k", vec.Text),
 func bids(h *memHost, keys int) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b batch.Builder
-	for i := range benchRecords {
+	var all []byte
+	for i := range benchDistinct {
 		v := fmt.Sprintf(`{"auction":%d,"bidder":%d,"price":%d,"channel":"channel-%d","url":"https://www.nexmark.com/x/item.htm?query=1&channel_id=%d","extra":"%064d"}`,
 			r.IntN(keys), r.IntN(10000), r.IntN(1000), r.IntN(100), r.IntN(1000000), i)
 		b.Append(int64(i/100), nil, []byte(v))
@@ -33,8 +38,18 @@ func bids(h *memHost, keys int) {
 			if err != nil {
 				h.t.Fatal(err)
 			}
-			h.appendBatches(1, 0, raw)
+			all = append(all, raw...)
 			b.Reset()
+		}
+	}
+	for range benchRecords / benchDistinct {
+		for rest := all; len(rest) > 0; {
+			v, next, err := batch.Next(rest)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			h.appendBatches(1, 0, v)
+			rest = next
 		}
 	}
 }
@@ -101,7 +116,7 @@ func cpuTime() int64 {
 }
 
 func BenchmarkFilterProject(b *testing.B) {
-	h := newHost(b)
+	h := newHostOn(b, storage.Config{Dir: b.TempDir()})
 	bids(h, 100_000)
 	in := &plan.Project{
 		In:    &plan.Filter{In: bidScan(0, 2), Cond: call(b, ">", col(1, vec.Int64), &plan.Const{Value: int64(630), T: vec.Of(vec.Int64)})},
@@ -119,7 +134,7 @@ func BenchmarkTumblingCount(b *testing.B) {
 	for _, keys := range []int{1000, 100_000} {
 		for _, every := range []bool{true, false} {
 			b.Run(fmt.Sprintf("%d/every=%v", keys, every), func(b *testing.B) {
-				h := newHost(b)
+				h := newHostOn(b, storage.Config{Dir: b.TempDir()})
 				bids(h, keys)
 				in := bidScan(0)
 				agg := &plan.Aggregate{

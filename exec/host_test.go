@@ -32,7 +32,11 @@ type memHost struct {
 }
 
 func newHost(t testing.TB) *memHost {
-	s, err := storage.Open(storage.Config{FS: vfs.NewMem(), Dir: "data", CheckpointEvery: -1})
+	return newHostOn(t, storage.Config{FS: vfs.NewMem(), Dir: "data", CheckpointEvery: -1})
+}
+
+func newHostOn(t testing.TB, cfg storage.Config) *memHost {
+	s, err := storage.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
