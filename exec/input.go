@@ -47,6 +47,22 @@ type cursor struct {
 	view             vec.Batch
 }
 
+// load gets the cursor rows, if there are any at the moment, and returns how many
+// records were passed that gave none.
+func (c *cursor) load(ctx context.Context) (n int64, err error) {
+	for c.cur == nil {
+		before := c.pos
+		if err := c.feed.fill(ctx, c); err != nil {
+			return n, err
+		}
+		if c.cur == nil && c.pos == before {
+			break
+		}
+		n += int64(c.pos - before)
+	}
+	return n, nil
+}
+
 // head is the event time of the next row.
 func (c *cursor) head() int64 { return c.cur.Time[c.cur.Row(c.at)] }
 

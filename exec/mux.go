@@ -16,6 +16,7 @@ type mux struct {
 	chain   *stream.Chain
 	watched bool          // wait looks at the logs itself; otherwise watchers wake the task
 	wake    chan struct{} // of size 1
+	merged  vec.Batch     // owned
 }
 
 // unfinished tells whether a record was consumed in part.
@@ -35,33 +36,118 @@ func (m *mux) advance(ctx context.Context) (n int64, err error) {
 		return m.advanceOnly(ctx, m.cursors[0])
 	}
 	for _, c := range m.cursors {
-		for c.cur == nil {
-			before := c.pos
-			if err := c.feed.fill(ctx, c); err != nil {
+		if l, ok := c.feed.(*lane); ok && c.cur == nil && l.goal <= c.pos {
+			l.goal = l.log.End()
+		}
+	}
+	for {
+		for _, c := range m.cursors {
+			k, err := c.load(ctx)
+			if err != nil {
 				return 0, err
 			}
-			if c.cur == nil && c.pos == before {
-				break
-			}
-			n += int64(c.pos - before)
+			n += k
+		}
+		owed, err := m.collect(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if !owed {
+			break
 		}
 	}
 	c, limit := m.pick()
 	if c == nil {
 		return n, nil
 	}
-	b := c.whole
-	if m.chain.Timed() {
-		b = func() *vec.Batch { return c.until(limit) }
+	var rows *vec.Batch
+	switch {
+	case !m.chain.Timed():
+		rows = c.whole()
+	case m.oneInput():
+		rows = m.merge(c, limit)
+	default:
+		rows = c.until(limit)
 	}
-	rows := b()
 	if err := m.chain.Process(c.input, rows); err != nil {
 		return 0, fatal{err}
 	}
-	if c.at == c.cur.Len() {
-		c.settle()
+	n += int64(rows.Len())
+	for _, c := range m.cursors {
+		if c.cur != nil && c.at == c.cur.Len() {
+			c.settle()
+		}
 	}
-	return n + int64(rows.Len()), nil
+	return n, nil
+}
+
+// collect waits for a scatter that has not handed over what it should have, and
+// tells whether there was one. Meanwhile it takes in what the others have: they
+// may be what the scatter waits for.
+func (m *mux) collect(ctx context.Context) (owed bool, err error) {
+	for {
+		waiting := false
+		for _, c := range m.cursors {
+			if l, ok := c.feed.(*lane); ok && l.owes(c, m.chain.Timed()) {
+				waiting = true
+			}
+		}
+		if !waiting {
+			return owed, nil
+		}
+		owed = true
+		for _, c := range m.cursors {
+			if l, ok := c.feed.(*lane); ok {
+				l.drain()
+			}
+		}
+		select {
+		case <-m.wake:
+		case <-ctx.Done():
+			return owed, ctx.Err()
+		}
+	}
+}
+
+// oneInput tells whether all rows that are there are of one input.
+func (m *mux) oneInput() bool {
+	input := -1
+	for _, c := range m.cursors {
+		if c.cur == nil {
+			continue
+		}
+		if input >= 0 && c.input != input {
+			return false
+		}
+		input = c.input
+	}
+	return true
+}
+
+// merge brings the rows of several cursors into one batch, in the order of their
+// times, until one of the cursors has no more. c is the first.
+func (m *mux) merge(c *cursor, limit int64) *vec.Batch {
+	if limit == math.MaxInt64 || c.cur.Time[c.cur.Row(c.cur.Len()-1)] <= limit {
+		if whole := c.until(limit); c.at == c.cur.Len() {
+			return whole // often a cursor's rows all come before the others'
+		}
+		c.at -= c.view.Len()
+	}
+	resetRows(&m.merged)
+	for {
+		from := c.at
+		run := c.until(limit)
+		if m.merged.N > 0 && m.merged.N+run.Len() > vec.MaxRows {
+			c.at = from
+			break
+		}
+		appendRows(&m.merged, run, run.Sel)
+		if c.at == c.cur.Len() {
+			break
+		}
+		c, limit = m.pick()
+	}
+	return &m.merged
 }
 
 // advanceOnly is advance for a task with one cursor, whose feed runs the chain.

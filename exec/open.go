@@ -194,7 +194,7 @@ func (u *unit) newScatter(i int, p int32, log Log, tasks []*task) (*scatter, err
 			if c.input != i || c.partition != p {
 				continue
 			}
-			l := newLane(t.wake, c.pos)
+			l := newLane(log, t.wake, c.pos)
 			c.feed = l
 			s.lanes[t.id.Partition] = l
 			from = min(from, c.pos)

@@ -47,10 +47,13 @@ type lane struct {
 	filling     *parcel        // the scatter's
 	sent        storage.Offset // the scatter's: as far as the task was told
 	reading     *parcel        // the task's
+	queue       []*parcel      // the task's: taken in to make room
+	log         Log            // of the upstream partition
+	goal        storage.Offset // the task's: where the log ended when it last looked
 }
 
-func newLane(wake chan struct{}, from storage.Offset) *lane {
-	l := &lane{full: make(chan *parcel, parcelsAhead), empty: make(chan *parcel, parcelsAhead+2), wake: wake, sent: from}
+func newLane(log Log, wake chan struct{}, from storage.Offset) *lane {
+	l := &lane{log: log, full: make(chan *parcel, parcelsAhead), empty: make(chan *parcel, parcelsAhead+2), wake: wake, sent: from}
 	l.filling = new(parcel)
 	for range parcelsAhead + 1 {
 		l.empty <- new(parcel)
@@ -203,18 +206,14 @@ func (l *lane) send(ctx context.Context, wait bool) error {
 }
 
 // fill is feed's.
-func (l *lane) fill(ctx context.Context, c *cursor) error {
+func (l *lane) fill(_ context.Context, c *cursor) error {
 	if l.reading != nil {
-		l.empty <- l.reading // has room for all parcels
+		l.giveBack(l.reading)
 		l.reading = nil
 	}
 	var p *parcel
-	if c.unfinished {
-		select {
-		case p = <-l.full:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if len(l.queue) > 0 {
+		p, l.queue = l.queue[0], l.queue[1:]
 	} else {
 		select {
 		case p = <-l.full:
@@ -241,5 +240,35 @@ func (l *lane) fill(ctx context.Context, c *cursor) error {
 	return nil
 }
 
+// drain makes room on the way by taking in what is there.
+func (l *lane) drain() {
+	for {
+		select {
+		case p := <-l.full:
+			l.queue = append(l.queue, p)
+			l.giveBack(new(parcel))
+		default:
+			return
+		}
+	}
+}
+
+// giveBack hands an empty parcel to the scatter, unless it has enough.
+func (l *lane) giveBack(p *parcel) {
+	select {
+	case l.empty <- p:
+	default:
+	}
+}
+
+// owes tells whether the scatter has not handed over something that cursor c
+// should wait for: the rest of a record, or, if in order, what is in the log.
+func (l *lane) owes(c *cursor, inOrder bool) bool {
+	if c.cur != nil || len(l.queue) > 0 || len(l.full) > 0 {
+		return false
+	}
+	return c.unfinished || inOrder && l.goal > c.pos
+}
+
 func (l *lane) changed() <-chan struct{} { return nil }
-func (l *lane) ready() bool              { return len(l.full) > 0 }
+func (l *lane) ready() bool              { return len(l.queue)+len(l.full) > 0 }

@@ -3,6 +3,7 @@ package exec
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/weirdb/weir/internal/fn"
@@ -176,5 +177,42 @@ func TestNoAllocationsPerRecord(t *testing.T) {
 	t.Logf("%v allocations for 10,000 records", n)
 	if n > 500 {
 		t.Errorf("%v allocations for 10,000 records", n)
+	}
+}
+
+// Partitions that are far apart in time are merged by it: nothing is late
+// because another partition was read first.
+func TestExchangeMergesByTime(t *testing.T) {
+	h := newHost(t)
+	src := topic(1, "src", 3)
+	in := scanAll(src, textCodec)
+	agg := &plan.Aggregate{
+		In: &plan.Input{Cols: in.Columns()}, Keys: []plan.Expr{col(1, vec.Int64)}, Names: []string{"v", "ws", "we", "c"}, Aggs: []plan.AggCall{countStar(t)},
+		Window: &plan.Window{Kind: plan.Tumbling, Size: 10, Advance: 10},
+	}
+	s := sinkOf(topic(2, "dst", 1), jsonCodec(field("v", vec.Int64), field("c", vec.Int64)))
+	s.Codec.Window, s.Codec.WindowSize, s.WindowStart, s.WindowEnd, s.Value, s.Table = plan.Tumbling, 10, 1, 2, []int{3}, true
+	p := &plan.Query{Stages: []plan.Stage{{Inputs: []plan.StageInput{{Source: in, Keys: []plan.Expr{col(1, vec.Int64)}}}, Root: agg, Partitions: 1, Sink: s}}}
+	const n = 3000
+	for part := range int32(3) {
+		var recs []rec
+		for i := range n {
+			recs = append(recs, rec{int64(i), "k", `{"v":1}`})
+		}
+		h.produce(1, part, recs...)
+	}
+	q := h.start(QuerySpec{ID: 1, Plan: p, From: plan.Earliest})
+	h.flush(q)
+	q.Stop()
+	last := map[string]string{}
+	for _, line := range h.read(2, 0) {
+		_, row, _ := strings.Cut(line, " ")
+		last[row[:16]] = row[17:]
+	}
+	if len(last) != n/10 {
+		t.Errorf("%d windows", len(last))
+	}
+	if len(h.failures) > 0 {
+		t.Errorf("%d late records", len(h.failures))
 	}
 }
