@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirdb/weir/catalog"
@@ -48,6 +49,9 @@ func (h *host) Propose(ctx context.Context, c *storage.Commit) exec.Pending {
 	p := h.shard(c.Task).group.Propose(ctx, storage.AppendCommit(nil, *c), replication.Sync)
 	if p.Done() == nil { // refused
 		_, err := p.Wait(ctx)
+		if errors.Is(err, replication.ErrTooLarge) {
+			err = exec.ErrTooLarge
+		}
 		return refused{err}
 	}
 	return step{p}

@@ -61,7 +61,7 @@ func unavailable(err error) error {
 	case errors.Is(err, replication.ErrNoSpace):
 		return pgerr.Newf(pgerr.DiskFull, "no space left on the server's disk").Detailf("Nothing was written.")
 	case errors.Is(err, replication.ErrTooLarge):
-		return pgerr.Newf(pgerr.ProgramLimitExceeded, "the write is larger than a command may be").Detailf("The limit is 1 MiB.")
+		return pgerr.Newf(pgerr.ProgramLimitExceeded, "the write is larger than a command may be").Detailf("The limit is %d MiB.", replication.MaxCommand>>20)
 	case errors.Is(err, replication.ErrClosed), errors.Is(err, storage.ErrClosed):
 		return pgerr.Newf(pgerr.AdminShutdown, "the server is shutting down")
 	case errors.Is(err, storage.ErrFailed):

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirdb/weir/exec/stream"
@@ -63,13 +64,18 @@ func (s *TaskState) position(input int, partition int32) storage.Offset {
 	return storage.Unset
 }
 
+// ErrTooLarge says that a step does not fit an entry. A step that can be divided
+// never is, so trying again would not help.
+var ErrTooLarge = errors.New("one record makes more output than a step may have")
+
 // Pending is a proposed step.
 type Pending interface {
 	// Done is closed when the step's fate is known.
 	Done() <-chan struct{}
 	// Err is valid after Done. nil: applied, and what it wrote can be read.
-	// storage.ErrStaleTask: refused, the task must start over. Anything else:
-	// it may or may not have been, or may yet be, applied.
+	// storage.ErrStaleTask: refused, the task must start over. ErrTooLarge: the
+	// query cannot go on. Anything else: it may or may not have been, or may yet
+	// be, applied.
 	Err() error
 }
 

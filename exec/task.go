@@ -11,10 +11,11 @@ import (
 
 // Limits of one step. A step takes what is there; it ends early so that one
 // entry does not hold up the others of its shard, and so that state and output
-// of a task become visible steadily.
+// of a task become visible steadily. Together they keep the entry of an ordinary
+// step, output and state, at about a megabyte (replication.MaxCommand).
 const (
-	stepRows  = 16 << 10 // records looked at
-	stepBytes = 1 << 20  // of output
+	stepRows  = 8 << 10   // records looked at
+	stepBytes = 512 << 10 // of output
 	// inFlight steps may be proposed and not yet applied: enough to run the
 	// operators while the one before is written, few enough to keep the memory
 	// of a task small.
@@ -237,5 +238,5 @@ func (t *task) fail(f *Failure) {
 // retryable tells whether a task may start over after err.
 func retryable(err error) bool {
 	_, ok := errors.AsType[fatal](err)
-	return !ok
+	return !ok && !errors.Is(err, ErrTooLarge)
 }

@@ -51,10 +51,11 @@ const (
 	NoSync
 )
 
-// MaxCommand is the size limit of a command, in bytes: 1 MiB and room for a
-// header. An entry travels in one message and is held in memory several times,
-// and a message carries up to 64 of them.
-const MaxCommand = 1<<20 + 64<<10
+// MaxCommand is the size limit of a command, in bytes. An entry travels in one
+// message and is held in memory several times, so whoever makes commands should
+// aim at a megabyte; the limit leaves room for a step of a query that one record
+// blows up (EXPLODE, a join with many matches) and that cannot be divided.
+const MaxCommand = 16 << 20
 
 var (
 	// ErrNotLeader: this node does not lead the group, and the command was not
