@@ -77,12 +77,13 @@ func Handler(cfg Config) http.Handler {
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		// An error means that the client is gone; there is nobody to tell.
-		overviewPage.Execute(w, struct {
+		if err := overviewPage.Execute(w, struct {
 			Config
 			Overview
 			Up time.Duration
-		}{cfg, cfg.Overview(), time.Since(started).Round(time.Second)})
+		}{cfg, cfg.Overview(), time.Since(started).Round(time.Second)}); err != nil {
+			return // the client is gone, and there is nobody to tell
+		}
 	})
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
