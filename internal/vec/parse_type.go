@@ -101,7 +101,7 @@ func TypeOf(oid uint32) (Type, bool) {
 		}
 	}
 	for v, info := range variants {
-		if v != oid && info.array != oid {
+		if v != oid && (info.array != oid || oid == 0) {
 			continue
 		}
 		t := variantType(v)
@@ -115,12 +115,14 @@ func TypeOf(oid uint32) (Type, bool) {
 
 func variantType(oid uint32) Type {
 	switch oid {
-	case OIDVarchar, OIDBPChar, OIDName, OIDChar:
+	case OIDVarchar, OIDBPChar, OIDName, OIDChar, OIDNodeTree, OIDInet, OIDACLItem, OIDLSN:
 		return Type{Kind: Text, OID: oid}
 	case OIDInt2Vector:
 		return names["int2vector"]
 	case OIDOIDVector:
 		return names["oidvector"]
+	case OIDAnyArray:
+		return Type{Kind: Array, OID: oid, Elem: &Type{Kind: Text}}
 	}
 	return Type{Kind: OID, OID: oid}
 }

@@ -161,6 +161,13 @@ const (
 	OIDJSONB       = 3802
 	OIDRegnsp      = 4089
 	OIDRegrole     = 4096
+
+	// Types that only PostgreSQL's catalog has; their values are text here.
+	OIDNodeTree = 194
+	OIDInet     = 869
+	OIDACLItem  = 1033
+	OIDAnyArray = 2277
+	OIDLSN      = 3220
 )
 
 var kinds = [numKinds]struct {
@@ -208,6 +215,11 @@ var variants = map[uint32]struct {
 	OIDXID:        {"xid", 1011},
 	OIDInt2Vector: {"int2vector", 1006},
 	OIDOIDVector:  {"oidvector", 1013},
+	OIDNodeTree:   {"pg_node_tree", 0},
+	OIDInet:       {"inet", 1041},
+	OIDACLItem:    {"aclitem", 1034},
+	OIDAnyArray:   {"anyarray", 0},
+	OIDLSN:        {"pg_lsn", 3221},
 }
 
 // PGOID returns the OID that PostgreSQL clients know t by. Maps are shown to
@@ -226,7 +238,7 @@ func (t Type) arrayOID() uint32 {
 	if t.Kind == Array {
 		return t.Elem.arrayOID() // PostgreSQL has one type for all dimensions
 	}
-	if v, ok := variants[t.OID]; ok {
+	if v, ok := variants[t.OID]; ok && v.array != 0 {
 		return v.array
 	}
 	if a := kinds[t.Kind].array; a != 0 {
@@ -251,6 +263,9 @@ func (t Type) PGTypmod() int32 {
 func (t Type) String() string {
 	switch t.Kind {
 	case Array:
+		if v, ok := variants[t.OID]; ok {
+			return v.name // int2vector, oidvector
+		}
 		return t.Elem.String() + "[]"
 	case Map, Struct:
 		return t.KSQL()
