@@ -7,7 +7,7 @@
 package syscat
 
 import (
-	"strings"
+	"sync"
 
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/internal/vec"
@@ -113,6 +113,7 @@ type ErrorRow struct {
 // A Relation is one virtual relation.
 type Relation struct {
 	Schema, Name string
+	OID          uint32
 	Cols         []plan.Column
 	// Rows calls yield with each row, in the order of Cols, until it returns
 	// false. The row may be used again by the next call.
@@ -125,32 +126,152 @@ func Lookup(schema, name string) (*Relation, bool) {
 	if schema == "" {
 		schema = "pg_catalog"
 	}
-	for _, r := range All() {
-		if r.Schema == schema && r.Name == name {
-			return r, true
-		}
-	}
-	return nil, false
+	r, ok := index().byName[[2]string{schema, name}]
+	return r, ok
 }
 
-// All returns all virtual relations. The slice must not be changed.
-func All() []*Relation { return all }
+// All returns all virtual relations, by schema and name. The slice must not be
+// changed.
+func All() []*Relation { return index().all }
 
-var all = []*Relation{&weirRelations}
+// relations is every virtual relation, the ways to find one, and what pg_class
+// and pg_attribute say of them, which never changes.
+type relations struct {
+	once       sync.Once
+	all        []*Relation
+	byName     map[[2]string]*Relation
+	byOID      map[uint32]*Relation
+	classes    []*class
+	attributes [][]vec.Value
+}
 
-// cols makes a relation's columns from "name type" words in PostgreSQL's names.
-func cols(spec ...string) []plan.Column {
-	out := make([]plan.Column, len(spec))
-	for i, s := range spec {
-		name, t, _ := strings.Cut(s, " ")
-		out[i] = plan.Column{Name: name, Type: columnTypes[t]}
+var theRelations relations
+
+func index() *relations {
+	theRelations.once.Do(theRelations.build)
+	return &theRelations
+}
+
+func (x *relations) build() {
+	x.byName, x.byOID = map[[2]string]*Relation{}, map[uint32]*Relation{}
+	for _, schema := range []struct {
+		name string
+		defs []definition
+	}{{"information_schema", informationSchema()}, {"pg_catalog", pgCatalog()}, {"weir", weirSchema()}} {
+		for _, d := range schema.defs {
+			r := d.relation(schema.name)
+			x.all = append(x.all, r)
+			x.byName[[2]string{r.Schema, r.Name}] = r
+			x.byOID[r.OID] = r
+			c := &class{oid: d.oid, namespace: schemaOID(schema.name), name: d.name, kind: d.kind, attrs: attributes(d.cols)}
+			x.classes = append(x.classes, c)
+			for i := range c.attrs {
+				row := c.attributeRow(i)
+				for k, v := range row {
+					row[k] = boxed(v)
+				}
+				x.attributes = append(x.attributes, row)
+			}
+		}
+	}
+}
+
+// systemClasses are the virtual relations. The slice must not be changed.
+func systemClasses() []*class {
+	all := index().classes
+	return all[:len(all):len(all)]
+}
+
+// A definition is a virtual relation as the tables of this package write it.
+type definition struct {
+	oid  uint32
+	kind byte // relkind: 'r' or 'v'
+	name string
+	cols string // "name type, name type!": ! is NOT NULL
+	rows rowsFunc
+}
+
+// A rowsFunc emits a relation's rows. Besides the types of vec.Value it may emit
+// all of Go's integers. emit answers false when no more rows are wanted; going on
+// does no harm. nil stands for a relation that is always empty.
+type rowsFunc func(s Source, emit emitter) error
+
+type emitter func(row ...vec.Value) bool
+
+func (d definition) relation(schema string) *Relation {
+	r := &Relation{Schema: schema, Name: d.name, OID: d.oid}
+	for _, a := range attributes(d.cols) {
+		r.Cols = append(r.Cols, plan.Column{Name: a.name, Type: a.typ})
+	}
+	r.Rows = func(s Source, yield func([]vec.Value) bool) error {
+		if d.rows == nil {
+			return nil
+		}
+		more := true
+		return d.rows(s, func(row ...vec.Value) bool {
+			if more {
+				for i, x := range row {
+					row[i] = boxed(x)
+				}
+				more = yield(row)
+			}
+			return more
+		})
+	}
+	return r
+}
+
+// boxed makes a vec.Value out of what a rowsFunc may emit.
+func boxed(x any) vec.Value {
+	switch x := x.(type) {
+	case int:
+		return int64(x)
+	case int16:
+		return int64(x)
+	case int32:
+		return int64(x)
+	case uint32:
+		return int64(x)
+	case uint64:
+		return int64(x)
+	case catalog.ID:
+		return int64(x)
+	case byte: // of type "char"
+		if x == 0 {
+			return ""
+		}
+		return string(rune(x))
+	case []int16:
+		return list(x)
+	case []uint32:
+		return list(x)
+	case []string:
+		return list(x)
+	}
+	return x
+}
+
+func list[T any](xs []T) []vec.Value {
+	out := make([]vec.Value, len(xs))
+	for i, x := range xs {
+		out[i] = boxed(x)
 	}
 	return out
 }
 
-var columnTypes = map[string]vec.Type{
-	"bool": vec.Of(vec.Bool), "int2": vec.Of(vec.Int16), "int4": vec.Of(vec.Int32), "int8": vec.Of(vec.Int64),
-	"float4": vec.Of(vec.Float32), "float8": vec.Of(vec.Float64), "text": vec.Of(vec.Text), "bytea": vec.Of(vec.Bytes),
-	"timestamptz": vec.Of(vec.TimestampTZ), "oid": vec.Of(vec.OID),
-	"name": {Kind: vec.Text, OID: vec.OIDName}, "char": {Kind: vec.Text, OID: vec.OIDChar},
+// orNull is x, or NULL if it is the zero value.
+func orNull[T comparable](x T) any {
+	var zero T
+	if x == zero {
+		return nil
+	}
+	return x
+}
+
+// instant is a timestamptz from milliseconds since 1970; 0 is unknown.
+func instant(unixMs int64) any {
+	if unixMs == 0 {
+		return nil
+	}
+	return unixMs * 1000
 }

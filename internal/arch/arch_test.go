@@ -31,7 +31,7 @@ pgwire: internal/vec internal/pgerr
 kafka: storage
 console: internal/vec internal/pgerr
 connect: storage internal/format internal/vec
-engine/syscat: catalog planner/plan internal/vec internal/fn internal/pgerr
+engine/syscat: sql catalog planner/plan internal/vec internal/fn internal/pgerr
 engine
 cmd/weir
 internal/sim
