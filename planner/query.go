@@ -52,6 +52,9 @@ func (b *binder) query(q ast.Query, sc *scope) (plan.Node, error) {
 	defer func() { b.depth--; b.ctes = b.ctes[:ctes] }()
 	switch q := q.(type) {
 	case *ast.Select:
+		if q.WithTies {
+			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "FETCH FIRST ... WITH TIES is not supported yet").At(q.Pos())
+		}
 		if err := b.with(q.With, sc); err != nil {
 			return nil, err
 		}
@@ -62,6 +65,9 @@ func (b *binder) query(q ast.Query, sc *scope) (plan.Node, error) {
 		}
 		return b.values(q, sc)
 	case *ast.SetOp:
+		if q.WithTies {
+			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "FETCH FIRST ... WITH TIES is not supported yet").At(q.Pos())
+		}
 		if err := b.with(q.With, sc); err != nil {
 			return nil, err
 		}
