@@ -22,6 +22,14 @@ func (x *exprs) call(e *ast.Call) (plan.Expr, error) {
 	if len(fn.LookupAgg(name, d)) > 0 {
 		return x.aggregate(name, e)
 	}
+	if name == "grouping" && x.collect != nil && !x.inAgg {
+		args, err := x.bindAll(e.Args)
+		if err != nil {
+			return nil, err
+		}
+		x.collect.grouping = append(x.collect.grouping, args)
+		return &plan.Col{Index: groupingBase + len(x.collect.grouping) - 1, Name: name, T: vec.Of(vec.Int32)}, nil
+	}
 	if e.Distinct || e.Filter != nil || len(e.OrderBy) > 0 || len(e.WithinGroup) > 0 {
 		return nil, pgerr.Newf(pgerr.WrongObjectType, "%s is not an aggregate function", name).At(e.Pos())
 	}

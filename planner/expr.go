@@ -49,6 +49,8 @@ type collected struct {
 	aggs    []plan.AggCall
 	windows []plan.WindowCall
 	tables  []plan.TableCall
+	// grouping holds the arguments of each GROUPING(...).
+	grouping [][]plan.Expr
 	// ungrouped holds the position of each column reference, for errors.
 	pos map[*plan.Col]int
 }
@@ -58,6 +60,8 @@ const (
 	aggBase    = 1 << 20
 	windowBase = 2 << 20
 	tableBase  = 3 << 20
+	// A GROUPING(...) stands for a column of the grouped row.
+	groupingBase = 4 << 20
 )
 
 func (x *exprs) bindAll(es []ast.Expr) ([]plan.Expr, error) {

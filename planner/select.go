@@ -18,6 +18,8 @@ type selection struct {
 	node plan.Node
 	outs []output
 	keys []plan.Expr // GROUP BY
+	// sets are the grouping sets, each as indexes into keys; nil: one of all keys.
+	sets [][]int
 	// having, sort and on are further expressions over the same row as outs.
 	having plan.Expr
 	sort   []plan.SortKey
@@ -50,7 +52,7 @@ func (b *binder) selectQuery(q *ast.Select, sc *scope) (plan.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(s.keys) > 0 || len(s.collect.aggs) > 0 || s.having != nil {
+	if len(s.keys) > 0 || len(s.collect.aggs) > 0 || s.having != nil || s.sets != nil {
 		if err := s.group(nil); err != nil {
 			return nil, err
 		}
@@ -86,10 +88,8 @@ func (b *binder) bindSelect(q *ast.Select, sc *scope) (*selection, error) {
 	if err := s.items(); err != nil {
 		return nil, err
 	}
-	for _, g := range q.GroupBy {
-		if err := s.groupKey(g); err != nil {
-			return nil, err
-		}
+	if err := s.groupBy(); err != nil {
+		return nil, err
 	}
 	if q.Having != nil {
 		s.clause = "HAVING"
@@ -286,63 +286,6 @@ func castName(t ast.Type) string {
 	}
 }
 
-// groupKey binds a GROUP BY item: the number or name of an output, or an
-// expression over the rows of FROM. (A name means a column of FROM first.)
-func (s *selection) groupKey(g ast.Expr) error {
-	if gs, ok := g.(*ast.GroupSets); ok {
-		if gs.Kind == ast.GroupEmpty {
-			return nil
-		}
-		return pgerr.Newf(pgerr.FeatureNotSupported, "%s is not supported yet", gs.Kind).At(g.Pos())
-	}
-	if row, ok := g.(*ast.Row); ok && !row.Explicit {
-		for _, e := range row.Elems {
-			if err := s.groupKey(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if i, ok, err := ordinal(g, len(s.outs), "GROUP BY"); err != nil {
-		return err
-	} else if ok && s.env.Dialect == ast.Postgres {
-		return s.addKey(s.outs[i].e, g.Pos())
-	}
-	if c, ok := g.(*ast.Column); ok && len(c.Parts) == 1 {
-		if found, err := s.sc.find(c.Parts, c.Pos()); err != nil {
-			return err
-		} else if found == nil {
-			if i := s.outputNamed(c.Parts[0].S); i >= 0 && s.env.Dialect == ast.Postgres {
-				return s.addKey(s.outs[i].e, g.Pos())
-			}
-		}
-	}
-	x := &exprs{binder: s.binder, sc: s.sc, clause: "GROUP BY"}
-	e, err := x.bind(g)
-	if err != nil {
-		return err
-	}
-	return s.addKey(e, g.Pos())
-}
-
-func (s *selection) addKey(e plan.Expr, pos int) error {
-	e, err := s.known(e, pos)
-	if err != nil {
-		return err
-	}
-	bad := false
-	plan.Visit(e, func(e plan.Expr, depth int) {
-		if c, ok := e.(*plan.Col); ok && depth == 0 && c.Index >= aggBase {
-			bad = true
-		}
-	})
-	if bad {
-		return pgerr.Newf(pgerr.GroupingError, "aggregate functions are not allowed in GROUP BY").At(pos)
-	}
-	s.keys = append(s.keys, e)
-	return nil
-}
-
 func (s *selection) outputNamed(name string) int {
 	for i, o := range s.outs {
 		if o.name == name {
@@ -449,7 +392,9 @@ func (s *selection) group(window *plan.Window) error {
 			switch e := e.(type) {
 			case *plan.Col:
 				switch {
-				case depth > 0 || e.Index >= windowBase:
+				case depth > 0 || e.Index >= windowBase && e.Index < groupingBase:
+				case e.Index >= groupingBase:
+					return &plan.Col{Index: base + len(s.collect.aggs) + e.Index - groupingBase, Name: e.Name, T: e.T}
 				case e.Index >= aggBase:
 					return &plan.Col{Index: base + e.Index - aggBase, Name: e.Name, T: e.T}
 				case bad == nil:
@@ -488,9 +433,15 @@ func (s *selection) group(window *plan.Window) error {
 		return pgerr.Newf(pgerr.GroupingError, "column %q must appear in the GROUP BY clause or be used in an aggregate function", name).At(pos)
 	}
 	s.node = agg
-	if agg.Having != nil && !s.stream {
-		agg.Having = nil
-		s.node = &plan.Filter{In: agg, Cond: over(s.having)}
+	if s.stream {
+		return nil
+	}
+	agg.Having = nil
+	if s.sets != nil || len(s.collect.grouping) > 0 {
+		s.node = s.groupSets(agg)
+	}
+	if s.having != nil {
+		s.node = &plan.Filter{In: s.node, Cond: over(s.having)}
 	}
 	return nil
 }
