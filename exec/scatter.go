@@ -37,6 +37,9 @@ type scatter struct {
 	lanes  []*lane // by task; nil if the task runs elsewhere
 	rows   [][]uint16
 	keyBuf []byte
+	to     []int32 // task of each selected row
+	ops    []vec.Op
+	view   vec.Batch
 }
 
 // A lane is the way from a scatter to one task. It is the feed of the task's
@@ -130,14 +133,18 @@ func (s *scatter) deal(ctx context.Context, b *vec.Batch) error {
 	for i := range s.rows {
 		s.rows[i] = s.rows[i][:0]
 	}
-	for _, r := range b.Selected() {
+	sel := b.Selected()
+	s.to = s.to[:0]
+	for _, r := range sel {
 		var err error
 		if s.keyBuf, _, err = s.enc.Append(s.keyBuf[:0], s.cols, int(r)); err != nil {
 			return fatal{fmt.Errorf("key: %w", err)}
 		}
 		p := partitionOf(s.keyBuf, int32(len(s.lanes)))
+		s.to = append(s.to, p)
 		s.rows[p] = append(s.rows[p], r)
 	}
+	b = s.split(b, sel)
 	for p, rows := range s.rows {
 		l := s.lanes[p]
 		if l == nil || len(rows) == 0 {
@@ -152,6 +159,22 @@ func (s *scatter) deal(ctx context.Context, b *vec.Batch) error {
 		appendRows(&l.filling.rows, b, rows)
 	}
 	return nil
+}
+
+// split makes updates whose rows go to different tasks a delete and an insert.
+func (s *scatter) split(b *vec.Batch, sel []uint16) *vec.Batch {
+	if b.Ops == nil {
+		return b
+	}
+	s.ops = append(s.ops[:0], b.Ops...)
+	for k := 1; k < len(sel); k++ {
+		if s.ops[sel[k-1]] == vec.UpdateBefore && s.to[k-1] != s.to[k] {
+			s.ops[sel[k-1]], s.ops[sel[k]] = vec.Delete, vec.Insert
+		}
+	}
+	s.view = *b
+	s.view.Ops = s.ops
+	return &s.view
 }
 
 // send gives every task what there is for it, if only news of the position. A

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -29,6 +30,8 @@ type sink struct {
 
 	keyCols, valueCols []*vec.Vec
 	keyBuf, valueBuf   []byte
+	oldKey             []byte // of an update's old row
+	moved              bool   // oldKey is to be compared with the new row's
 	build              batch.Builder
 	done               []byte // batches that were cut in this step
 	rows               int64  // records of this step
@@ -81,7 +84,7 @@ func (s *sink) write(b *vec.Batch) error {
 func (s *sink) row(b *vec.Batch, i int) error {
 	op := b.Op(i)
 	if op == vec.UpdateBefore && !s.spec.Changes {
-		return nil
+		return s.before(b, i)
 	}
 	rec := batch.Record{Timestamp: b.Time[i]}
 	if s.spec.TimeColumn >= 0 && op != vec.Delete {
@@ -104,6 +107,13 @@ func (s *sink) row(b *vec.Batch, i int) error {
 	if !null {
 		s.window(b, i)
 		rec.Key = s.keyBuf
+	}
+	if s.moved {
+		// The row has another key now: the old one's is gone.
+		if s.moved = false; op == vec.UpdateAfter && !bytes.Equal(s.keyBuf, s.oldKey) {
+			s.build.AppendRecord(&batch.Record{Timestamp: rec.Timestamp, Key: s.oldKey})
+			s.rows++
+		}
 	}
 	if op != vec.Delete || s.spec.Changes {
 		s.valueBuf = s.valueBuf[:0]
@@ -128,6 +138,23 @@ func (s *sink) row(b *vec.Batch, i int) error {
 	s.rows++
 	if s.build.Len() >= maxRecordBatch {
 		return s.cut()
+	}
+	return nil
+}
+
+// before notes the key of an old row, in case the new one has another.
+func (s *sink) before(b *vec.Batch, i int) error {
+	if !s.spec.Table {
+		return nil
+	}
+	var null bool
+	var err error
+	if s.keyBuf, null, err = s.key.Append(s.keyBuf[:0], s.keyCols, i); err != nil {
+		return fmt.Errorf("key of %s: %w", s.topic.Name, err)
+	}
+	if s.moved = !null; s.moved {
+		s.window(b, i)
+		s.oldKey = append(s.oldKey[:0], s.keyBuf...)
 	}
 	return nil
 }

@@ -90,11 +90,33 @@ type Chain struct {
 func Build(root plan.Node, env *Env, out Output) (*Chain, error) {
 	c := &Chain{env: env, out: out, ports: map[int]port{}}
 	env.Ctx.Fail = env.fail
-	if err := c.build(root, env.Old, func(b *vec.Batch) error { return c.out(b) }, port{}); err != nil {
+	if err := c.build(root, env.Old || movesKeys(root), func(b *vec.Batch) error { return c.out(b) }, port{}); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
+
+// movesKeys tells whether an update in the output may be of rows with different
+// keys, so that the old row has to be seen.
+func movesKeys(n plan.Node) bool {
+	if j, ok := n.(*plan.Join); ok && j.Shape == plan.Bounded {
+		return true
+	}
+	for _, in := range n.Inputs() {
+		if movesKeys(in) {
+			return true
+		}
+	}
+	return false
+}
+
+// union puts the rows of two inputs together (UNION ALL).
+type union struct {
+	stateless
+	out Output
+}
+
+func (u *union) process(_ int, b *vec.Batch) error { return u.out(b) }
 
 // build makes the operator for n. Its output goes to out; if n is a leaf, its
 // batches go to at. old says whether the consumer wants UpdateBefore rows.
@@ -130,6 +152,15 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 		}
 	case *plan.Aggregate:
 		return c.buildAggregate(n, old, out)
+	case *plan.SetOp:
+		if n.Op != plan.Union || !n.All {
+			return Unsupported(n)
+		}
+		u := &union{out: out}
+		op = u
+		if err = add(op, n.L, 0, old); err == nil {
+			err = add(op, n.R, 1, old)
+		}
 	case *plan.Repartition:
 		return c.build(n.In, old, out, at)
 	case *plan.Upsert:
@@ -139,8 +170,9 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 	case *plan.Join:
 		if op, err = newJoin(n, c, old, out); err == nil {
 			c.timed = true
-			if err = add(op, n.L, 0, false); err == nil {
-				err = add(op, n.R, 1, false)
+			whole := n.Shape == plan.Bounded
+			if err = add(op, n.L, 0, whole); err == nil {
+				err = add(op, n.R, 1, whole)
 			}
 		}
 	default:

@@ -9,8 +9,11 @@ import (
 
 // newJoin makes the operator of a join.
 func newJoin(n *plan.Join, c *Chain, old bool, out Output) (operator, error) {
+	if n.Shape == plan.Bounded && !n.NullEqual {
+		return newChangeJoin(n, c, out)
+	}
 	if n.Kind == plan.SemiJoin || n.Kind == plan.AntiJoin {
-		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "IN and EXISTS with a subquery are not supported in a continuous query")
+		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "IN and EXISTS with this subquery are not supported in a continuous query")
 	}
 	if n.NullEqual {
 		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "a join on IS NOT DISTINCT FROM is not supported in a continuous query")
@@ -33,8 +36,7 @@ func newJoin(n *plan.Join, c *Chain, old bool, out Output) (operator, error) {
 	case plan.StreamStream:
 		return newWindowJoin(n, c, out)
 	}
-	return nil, pgerr.Newf(pgerr.FeatureNotSupported, "this join is not supported in a continuous query").
-		Hintf("A join of two streams needs WITHIN; a table joins on its primary key.")
+	return nil, pgerr.Newf(pgerr.FeatureNotSupported, "this join is not supported in a continuous query")
 }
 
 // joinKeys computes the keys of one side of a join.
