@@ -431,7 +431,7 @@ func truncDecimal(d *apd.Decimal, scale int32) {
 }
 
 func castJSONB(c *Ctx, d Dialect, to vec.Type, s string) (vec.Value, error) {
-	n, err := vec.ParseJSON(s, "jsonb")
+	n, err := vec.ParseJSON(s)
 	if err != nil {
 		return nil, err
 	}

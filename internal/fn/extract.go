@@ -13,9 +13,18 @@ import (
 var extracts = func() []*Func {
 	var out []*Func
 	for _, k := range []vec.Kind{vec.Timestamp, vec.TimestampTZ, vec.Date, vec.Time, vec.Interval} {
-		// A literal without a type is a timestamp with time zone in PostgreSQL too.
 		get := func(c *Call, a []vec.Value) (*apd.Decimal, error) {
 			return extract(c, a[0].(string), k, a[1])
+		}
+		part := get
+		if k == vec.Date { // to date_part, a date is a timestamp
+			part = func(c *Call, a []vec.Value) (*apd.Decimal, error) {
+				t, err := midnightOf(a[1].(int64))
+				if err != nil {
+					return nil, err
+				}
+				return extract(c, a[0].(string), vec.Timestamp, t)
+			}
 		}
 		out = append(out,
 			&Func{Name: "extract", Dialect: Postgres, Params: params(vec.Text, k), Result: of(vec.Decimal), Volatility: volatilityOf(k),
@@ -28,7 +37,7 @@ var extracts = func() []*Func {
 				})},
 			&Func{Name: "date_part", Dialect: Postgres, Params: params(vec.Text, k), Result: of(vec.Float64), Volatility: volatilityOf(k),
 				Eval: boxed(func(c *Call, a []vec.Value) (vec.Value, error) {
-					d, err := get(c, a)
+					d, err := part(c, a)
 					if err != nil || d == nil {
 						return nil, err
 					}

@@ -116,7 +116,7 @@ func show(d Dialect, v *vec.Vec, i int) string {
 	if v.Null(i) {
 		return name + " NULL"
 	}
-	return name + " " + string(vec.AppendText(nil, v, i, nil))
+	return name + " " + strings.ReplaceAll(string(vec.AppendText(nil, v, i, nil)), "\n", `\n`)
 }
 
 func castFact(d Dialect, rest string) string {

@@ -34,7 +34,7 @@ func jsonFuncs(k vec.Kind) []*Func {
 		{Name: p + "extract_path", Dialect: Postgres, Params: []Param{doc, text}, Variadic: true, Result: fixed(json), Eval: boxed(getPath(k, false))},
 		{Name: p + "extract_path_text", Dialect: Postgres, Params: []Param{doc, text}, Variadic: true, Result: fixed(str), Eval: boxed(getPath(k, true))},
 		f(p+"array_length", vec.Of(vec.Int32), func(_ *Call, a []vec.Value) (vec.Value, error) {
-			n, err := parseDoc(k, a[0])
+			n, err := parseDoc(a[0])
 			switch {
 			case err != nil:
 				return nil, err
@@ -46,11 +46,11 @@ func jsonFuncs(k vec.Kind) []*Func {
 			return int64(len(n.Elems)), nil
 		}, doc),
 		f(p+"typeof", str, func(_ *Call, a []vec.Value) (vec.Value, error) {
-			n, err := parseDoc(k, a[0])
+			n, err := parseDoc(a[0])
 			return jsonTypeName(n.Kind), err
 		}, doc),
 		f(p+"strip_nulls", json, func(_ *Call, a []vec.Value) (vec.Value, error) {
-			n, err := parseDoc(k, a[0])
+			n, err := parseDoc(a[0])
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +85,7 @@ var jsonbOnly = func() []*Func {
 		f("jsonb_set", vec.JSONB, setPath(false), b, path, b), f("jsonb_set", vec.JSONB, setPath(false), b, path, b, Param{Kind: vec.Bool}),
 		f("jsonb_insert", vec.JSONB, setPath(true), b, path, b), f("jsonb_insert", vec.JSONB, setPath(true), b, path, b, Param{Kind: vec.Bool}),
 		f("jsonb_pretty", vec.Text, func(_ *Call, a []vec.Value) (vec.Value, error) {
-			n, err := parseDoc(vec.JSONB, a[0])
+			n, err := parseDoc(a[0])
 			return string(appendPretty(nil, &n, 0)), err
 		}, b),
 		{Name: "array_to_json", Dialect: Postgres, Params: []Param{anyArray}, Result: of(vec.JSON), Volatility: Stable, Eval: boxed(func(c *Call, a []vec.Value) (vec.Value, error) {
@@ -144,8 +144,8 @@ func appendJSONText(dst []byte, t vec.Type, x vec.Value, f *vec.TextFormat) []by
 	return vec.AppendJSON(dst, t, x, f)
 }
 
-func parseDoc(k vec.Kind, x vec.Value) (vec.JSONNode, error) {
-	return vec.ParseJSON(x.(string), vec.Of(k).String())
+func parseDoc(x vec.Value) (vec.JSONNode, error) {
+	return vec.ParseJSON(x.(string))
 }
 
 // docOf returns a part of a document as a value: text without quotes, or JSON.
@@ -161,7 +161,7 @@ func docOf(n *vec.JSONNode, asText bool) vec.Value {
 
 func getMember(k vec.Kind, asText bool) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := parseDoc(k, a[0])
+		n, err := parseDoc(a[0])
 		if err != nil {
 			return nil, err
 		}
@@ -184,7 +184,7 @@ func element(n *vec.JSONNode, i int64) *vec.JSONNode {
 
 func getElement(k vec.Kind, asText bool) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := parseDoc(k, a[0])
+		n, err := parseDoc(a[0])
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +228,7 @@ func getPath(k vec.Kind, asText bool) boxedFunc {
 		if !ok {
 			return nil, nil
 		}
-		doc, err := parseDoc(k, a[0])
+		doc, err := parseDoc(a[0])
 		if err != nil {
 			return nil, err
 		}
@@ -424,11 +424,11 @@ func objectOf(k vec.Kind, a []vec.Value) (vec.Value, error) {
 }
 
 func contains(x, y vec.Value) (vec.Value, error) {
-	a, err := parseDoc(vec.JSONB, x)
+	a, err := parseDoc(x)
 	if err != nil {
 		return nil, err
 	}
-	b, err := parseDoc(vec.JSONB, y)
+	b, err := parseDoc(y)
 	if err != nil {
 		return nil, err
 	}
@@ -485,13 +485,13 @@ func nodeHasKey(n *vec.JSONNode, key string) bool {
 }
 
 func hasKey(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseDoc(vec.JSONB, a[0])
+	n, err := parseDoc(a[0])
 	return nodeHasKey(&n, a[1].(string)), err
 }
 
 func hasKeys(all bool) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := parseDoc(vec.JSONB, a[0])
+		n, err := parseDoc(a[0])
 		if err != nil {
 			return nil, err
 		}
@@ -506,11 +506,11 @@ func hasKeys(all bool) boxedFunc {
 }
 
 func concatJSON(_ *Call, a []vec.Value) (vec.Value, error) {
-	x, err := parseDoc(vec.JSONB, a[0])
+	x, err := parseDoc(a[0])
 	if err != nil {
 		return nil, err
 	}
-	y, err := parseDoc(vec.JSONB, a[1])
+	y, err := parseDoc(a[1])
 	if err != nil {
 		return nil, err
 	}
@@ -548,7 +548,7 @@ func remove(n *vec.JSONNode, drop func(i int) bool) {
 }
 
 func deleteKeys(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseDoc(vec.JSONB, a[0])
+	n, err := parseDoc(a[0])
 	if err != nil {
 		return nil, err
 	}
@@ -575,7 +575,7 @@ func deleteKeys(_ *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func deleteIndex(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseDoc(vec.JSONB, a[0])
+	n, err := parseDoc(a[0])
 	if err != nil {
 		return nil, err
 	}
@@ -595,7 +595,7 @@ func deleteIndex(_ *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func deletePath(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := parseDoc(vec.JSONB, a[0])
+	n, err := parseDoc(a[0])
 	if err != nil {
 		return nil, err
 	}
@@ -623,11 +623,11 @@ func deletePath(_ *Call, a []vec.Value) (vec.Value, error) {
 // setPath is jsonb_set and jsonb_insert.
 func setPath(insert bool) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := parseDoc(vec.JSONB, a[0])
+		n, err := parseDoc(a[0])
 		if err != nil {
 			return nil, err
 		}
-		with, err := parseDoc(vec.JSONB, a[2])
+		with, err := parseDoc(a[2])
 		if err != nil {
 			return nil, err
 		}

@@ -198,7 +198,7 @@ func ksqlSeries(k vec.Kind, n int) *Func {
 // jsonList gives f an array, and NULL for everything else.
 func jsonList(f func(n *vec.JSONNode) (vec.Value, error)) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := vec.ParseJSON(a[0].(string), "json")
+		n, err := vec.ParseJSON(a[0].(string))
 		if err != nil {
 			return nil, err
 		}
@@ -211,7 +211,7 @@ func jsonList(f func(n *vec.JSONNode) (vec.Value, error)) boxedFunc {
 
 func jsonMembers(f func(n *vec.JSONNode) vec.Value) boxedFunc {
 	return func(_ *Call, a []vec.Value) (vec.Value, error) {
-		n, err := vec.ParseJSON(a[0].(string), "json")
+		n, err := vec.ParseJSON(a[0].(string))
 		if err != nil {
 			return nil, err
 		}
@@ -227,7 +227,7 @@ func jsonConcat(_ *Call, a []vec.Value) (vec.Value, error) {
 	objects := true
 	for i, x := range a {
 		var err error
-		if nodes[i], err = vec.ParseJSON(x.(string), "json"); err != nil {
+		if nodes[i], err = vec.ParseJSON(x.(string)); err != nil {
 			return nil, err
 		}
 		objects = objects && nodes[i].Kind == vec.JSONObject
@@ -262,11 +262,11 @@ func jsonArrayContains(c *Call, a []vec.Value) (vec.Value, error) {
 	if !ok {
 		return false, nil
 	}
-	n, err := vec.ParseJSON(s, "json")
+	n, err := vec.ParseJSON(s)
 	if err != nil || n.Kind != vec.JSONArray {
 		return false, nil
 	}
-	want, err := vec.ParseJSON(string(appendKSQLJSON(nil, c.Types[1], a[1])), "json")
+	want, err := vec.ParseJSON(string(appendKSQLJSON(nil, c.Types[1], a[1])))
 	if err != nil {
 		return false, nil
 	}
@@ -327,7 +327,7 @@ func extractJSONField(_ *Call, a []vec.Value) (vec.Value, error) {
 	if !strings.HasPrefix(path, "$") {
 		return nil, pgerr.Newf("22023", "invalid JSON path: %s", path)
 	}
-	doc, err := vec.ParseJSON(a[0].(string), "json")
+	doc, err := vec.ParseJSON(a[0].(string))
 	if err != nil {
 		return nil, nil
 	}

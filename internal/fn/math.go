@@ -243,15 +243,19 @@ func power(_ *Call, a []vec.Value) (vec.Value, error) {
 
 // Trigonometry in degrees is exact at the multiples of 30 and 45 (float.c).
 
+// degree is a variable so that products with it are rounded like those at run
+// time, not computed exactly by the compiler.
+var degree = math.Pi / 180
+
 func sindQ1(x float64) float64 { // 0 to 90
 	if x <= 30 {
-		return math.Sin(x*(math.Pi/180)) / math.Sin(30*(math.Pi/180)) / 2
+		return math.Sin(x*degree) / math.Sin(30*degree) / 2
 	}
 	return cosd060(90 - x)
 }
 
 func cosd060(x float64) float64 {
-	return 1 - (1-math.Cos(x*(math.Pi/180)))/(1-math.Cos(60*(math.Pi/180)))/2
+	return 1 - (1-math.Cos(x*degree))/(1-math.Cos(60*degree))/2
 }
 
 func cosdQ1(x float64) float64 {

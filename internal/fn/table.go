@@ -282,7 +282,7 @@ func jsonElements(name string, k vec.Kind, asText bool) *TableFunc {
 			if args[0] == nil {
 				return nil
 			}
-			n, err := parseDoc(k, args[0])
+			n, err := parseDoc(args[0])
 			if err != nil {
 				return err
 			}
@@ -333,7 +333,7 @@ func objectArg(name string, k vec.Kind, x vec.Value) (vec.JSONNode, error) {
 	if x == nil {
 		return vec.JSONNode{}, nil
 	}
-	n, err := parseDoc(k, x)
+	n, err := parseDoc(x)
 	switch {
 	case err != nil:
 		return n, err

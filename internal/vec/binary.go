@@ -320,7 +320,7 @@ func parseBinary(t Type, b []byte, depth int) (Value, error) {
 	case Text, Unknown:
 		return parseText(t, string(b))
 	case JSON:
-		return boxed(string(b), checkJSON(string(b), "json"))
+		return boxed(string(b), checkJSON(string(b)))
 	case JSONB, Map:
 		if len(b) == 0 || b[0] != 1 {
 			return nil, pgerr.Newf(pgerr.InternalError, "unsupported jsonb version number")

@@ -61,8 +61,8 @@ func CompareBytes(t Type, a, b []byte) int {
 		if bytes.Equal(a, b) {
 			return 0
 		}
-		x, err1 := ParseJSON(string(a), "jsonb")
-		y, err2 := ParseJSON(string(b), "jsonb")
+		x, err1 := ParseJSON(string(a))
+		y, err2 := ParseJSON(string(b))
 		if err1 != nil || err2 != nil {
 			break
 		}

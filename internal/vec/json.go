@@ -34,31 +34,31 @@ type JSONNode struct {
 	Elems []JSONNode
 }
 
-// ParseJSON reads a document. typ (json or jsonb) is named in errors.
-func ParseJSON(s, typ string) (JSONNode, error) {
+// ParseJSON reads a document.
+func ParseJSON(s string) (JSONNode, error) {
 	p := jsonReader{s: s, build: true}
 	n, err := p.document()
 	if err != nil {
-		return JSONNode{}, jsonErr(err, s, typ)
+		return JSONNode{}, jsonErr(err)
 	}
 	return n, nil
 }
 
-func checkJSON(s, typ string) error {
+func checkJSON(s string) error {
 	p := jsonReader{s: s}
 	if _, err := p.document(); err != nil {
-		return jsonErr(err, s, typ)
+		return jsonErr(err)
 	}
 	return nil
 }
 
 // ValidJSON tells whether s is a JSON document.
-func ValidJSON(s string) bool { return checkJSON(s, "json") == nil }
+func ValidJSON(s string) bool { return checkJSON(s) == nil }
 
 // NormalizeJSON brings a document in the form that jsonb prints: keys sorted by
 // length, then bytes, of duplicates the last; one blank after comma and colon.
 func NormalizeJSON(s string) (string, error) {
-	n, err := ParseJSON(s, "jsonb")
+	n, err := ParseJSON(s)
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +76,7 @@ type jsonFault struct {
 
 func (e *jsonFault) Error() string { return e.detail }
 
-func jsonErr(err error, _, typ string) error {
+func jsonErr(err error) error {
 	f, ok := err.(*jsonFault)
 	switch {
 	case !ok:
@@ -86,7 +86,7 @@ func jsonErr(err error, _, typ string) error {
 	case f.code != "":
 		return pgerr.Newf(f.code, "unsupported Unicode escape sequence").Detailf("%s", f.detail)
 	}
-	return pgerr.Newf(pgerr.InvalidTextRep, "invalid input syntax for type %s", typ).Detailf("%s", f.detail)
+	return pgerr.Newf(pgerr.InvalidTextRep, "invalid input syntax for type json").Detailf("%s", f.detail)
 }
 
 type jsonReader struct {
@@ -638,7 +638,7 @@ func (n *JSONNode) Member(name string) *JSONNode {
 }
 
 func parseJSONMap(t Type, s string, f *TextFormat, depth int) (Value, error) {
-	n, err := ParseJSON(s, "jsonb")
+	n, err := ParseJSON(s)
 	if err != nil {
 		return nil, err
 	}

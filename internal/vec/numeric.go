@@ -145,10 +145,11 @@ func ParseDecimal(s string) (*apd.Decimal, error) {
 	}
 	scale -= exp
 	trimmed := strings.TrimLeft(string(digits), "0")
-	if len(trimmed) > 0 && len(trimmed)-scale > maxIntDigits || scale > maxScale {
-		if scale <= maxScale || len(trimmed)-scale > maxIntDigits {
-			return nil, numericOverflow()
-		}
+	if len(trimmed) > 0 && len(trimmed)-scale > maxIntDigits {
+		return nil, numericOverflow()
+	}
+	if len(trimmed)-scale < -maxScale { // nothing is left of it within the scale
+		trimmed = ""
 	}
 	if len(trimmed) <= 18 {
 		n, _ := strconv.ParseUint("0"+trimmed, 10, 64)

@@ -57,7 +57,7 @@ func parse(t Type, s string, f *TextFormat, depth int) (Value, error) {
 	case Interval:
 		return boxed(ParseInterval(s))
 	case JSON:
-		return boxed(s, checkJSON(s, "json"))
+		return boxed(s, checkJSON(s))
 	case JSONB:
 		return boxed(NormalizeJSON(s))
 	case UUID:
