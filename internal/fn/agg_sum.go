@@ -1,7 +1,6 @@
 package fn
 
 import (
-	"encoding/binary"
 	"math"
 	"math/bits"
 
@@ -519,13 +518,4 @@ func (avgIntervals) Result(c *Ctx, s *States, groups []uint32, rows []uint16, ou
 		}
 		out.Set(int(rows[k]), x)
 	}
-}
-
-// uvarint reads a number and returns the rest; ok is false if there is none.
-func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
-	n, k := binary.Uvarint(b)
-	if k <= 0 {
-		return 0, nil, false
-	}
-	return n, b[k:], true
 }

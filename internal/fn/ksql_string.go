@@ -292,7 +292,7 @@ next:
 
 // chrEscape reads \uXXXX, also as a pair.
 func chrEscape(_ *Call, a []vec.Value) (vec.Value, error) {
-	n, err := vec.ParseJSON(`"`+a[0].(string)+`"`)
+	n, err := vec.ParseJSON(`"` + a[0].(string) + `"`)
 	if err != nil || !strings.HasPrefix(a[0].(string), `\u`) {
 		return nil, nil
 	}

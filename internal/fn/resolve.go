@@ -9,7 +9,12 @@ import (
 
 // Lookup returns the overloads of a function or operator in a dialect, in order
 // of preference; nil if there is no such name. Names are in lower case.
-func Lookup(name string, d Dialect) []*Func { return ofDialect(scalars()[name], d, (*Func).in) }
+func Lookup(name string, d Dialect) []*Func {
+	if name == "!=" {
+		name = "<>"
+	}
+	return ofDialect(scalars()[name], d, (*Func).in)
+}
 
 // LookupAgg is Lookup for aggregate functions.
 func LookupAgg(name string, d Dialect) []*Agg { return ofDialect(aggregates()[name], d, (*Agg).in) }

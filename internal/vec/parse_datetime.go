@@ -10,25 +10,22 @@ import (
 
 // moment collects what the words of a date or time literal say.
 type moment struct {
-	year          int64
-	month, day    int
-	micros        int64 // of the day
-	offset        int   // seconds east of UTC
-	zone          *time.Location
-	hasDate       bool
-	hasTime       bool
-	hasOffset     bool
-	hasYear       bool
-	hasMonth      bool
-	hasDay        bool
-	bc            bool
-	pm, am        bool
-	special       string // infinity, -infinity, epoch, now, today, ...
-	numbers       [3]string
-	nnumbers      int
-	monthAt       int // how many numbers stood before the month's name
-	overflow      bool
-	monthOverflow bool
+	year       int64
+	month, day int
+	micros     int64 // of the day
+	offset     int   // seconds east of UTC
+	zone       *time.Location
+	hasDate    bool
+	hasTime    bool
+	hasOffset  bool
+	hasYear    bool
+	hasMonth   bool
+	bc         bool
+	pm, am     bool
+	special    string // infinity, -infinity, epoch, now, today, ...
+	numbers    [3]string
+	nnumbers   int
+	monthAt    int // how many numbers stood before the month's name
 }
 
 type dateError uint8
@@ -252,9 +249,8 @@ func readMoment(in, typ string) (*moment, error) {
 			}
 			if strings.EqualFold(s[:w], "-infinity") || strings.EqualFold(s[:w], "-inf") {
 				m.special, n = "-infinity", w
-				break
 			}
-			// 08-Jan-1999: the hyphen only separates
+			// else it only separates, as in 08-Jan-1999
 		case c == '-' && m.nnumbers+m.monthCount() > 0 && !m.hasTime:
 			// likewise
 		case isLetter(c):

@@ -172,10 +172,7 @@ func allDigits(s string) bool {
 
 // words reads "1 year -2 days 03:04:05 ago" and SQL's "1-2 3 4:05:06".
 func (x *intervalSum) words(s string) bool {
-	if strings.HasPrefix(s, "@") {
-		s = s[1:]
-	}
-	words := splitInterval(s)
+	words := splitInterval(strings.TrimPrefix(s, "@"))
 	if words == nil {
 		return false
 	}
