@@ -253,7 +253,7 @@ func (d *Decoder) add(r *batch.Record) {
 	}
 	switch {
 	case d.cfg.Changes:
-		if len(value) == 0 {
+		if len(value) == 0 || vec.Op(value[0]) > vec.Delete {
 			d.bad(r, errNoOp)
 			return
 		}

@@ -354,6 +354,13 @@ type javaRead struct {
 	zone                    *time.Location
 }
 
+// ParseJavaTime reads a text by a pattern of java.time.format.DateTimeFormatter, as
+// TIMESTAMP_FORMAT has it, giving microseconds since 1970 in UTC. A text without
+// a zone is in UTC.
+func ParseJavaTime(pattern, s string) (micros int64, err error) {
+	return javaParse(pattern, s, time.UTC)
+}
+
 func javaParse(pattern, s string, loc *time.Location) (int64, error) {
 	items, err := splitJava(pattern)
 	if err != nil {
