@@ -67,12 +67,14 @@ type Query struct {
 	// waiters counts those who wait for moved.
 	waiters atomic.Int32
 
-	mu     sync.Mutex
-	moved  chan struct{} // closed when positions or the state change; nil if nobody waits
-	pause  chan struct{} // closed when the query is resumed; nil while it runs
-	stop   chan struct{} // closed when the query is paused; nil while it is
-	err    error
-	halted bool
+	mu    sync.Mutex
+	moved chan struct{} // closed when positions or the state change; nil if nobody waits
+	pause chan struct{} // closed when the query is resumed; nil while it runs
+	stop  chan struct{} // closed when the query is paused; nil while it is
+	err   error
+	// trouble is why a unit started over last.
+	trouble error
+	halted  bool
 }
 
 // A stage is the running form of a plan.Stage.
@@ -189,6 +191,9 @@ func (u *unit) run(ctx context.Context) {
 			u.q.fail(err)
 			return
 		}
+		u.q.mu.Lock()
+		u.q.trouble = err
+		u.q.mu.Unlock()
 		if time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
@@ -315,6 +320,7 @@ func (q *Query) Pause() { q.setPaused(true) }
 func (q *Query) Resume() { q.setPaused(false) }
 
 func (q *Query) setPaused(p bool) {
+	defer q.progress()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -346,6 +352,14 @@ func (q *Query) Err() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.err
+}
+
+// Trouble returns why tasks had to start over last; nil if they never did. A query
+// that runs may have had trouble long ago: compare TaskStats.
+func (q *Query) Trouble() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.trouble
 }
 
 // State tells what the query is doing.
@@ -388,7 +402,7 @@ func (q *Query) Ready(ctx context.Context) error {
 
 // Flush waits until the tasks that run in this process have processed, and
 // committed, all that the logs they read hold at the time of the call, stage by
-// stage.
+// stage. It does not wait for a paused query.
 func (q *Query) Flush(ctx context.Context) error {
 	for _, st := range q.stages {
 		ends := map[cursorKey]storage.Offset{}
@@ -401,7 +415,7 @@ func (q *Query) Flush(ctx context.Context) error {
 				ends[cursorKey{i, p}] = l.End()
 			}
 		}
-		if err := q.until(ctx, func() bool { return st.reached(ends) }); err != nil {
+		if err := q.until(ctx, func() bool { return q.paused() != nil || st.reached(ends) }); err != nil {
 			return err
 		}
 	}

@@ -136,7 +136,8 @@ func (s *sink) row(b *vec.Batch, i int) error {
 	}
 	s.build.AppendRecord(&rec)
 	s.rows++
-	if s.build.Len() >= maxRecordBatch {
+	// The two rows of an update stay in one batch, so that readers get them together.
+	if s.build.Len() >= maxRecordBatch && op != vec.UpdateBefore {
 		return s.cut()
 	}
 	return nil

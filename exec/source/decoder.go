@@ -152,7 +152,7 @@ func (d *Decoder) Next() (*Rows, error) {
 		return nil, nil
 	}
 	d.begin()
-	for len(d.recOff) < vec.MaxRows {
+	for !d.full() {
 		if !d.inBatch {
 			ok, err := d.open()
 			if err != nil {
@@ -207,7 +207,7 @@ func (d *Decoder) open() (bool, error) {
 // take reads records of the open batch until it or the rows are full.
 func (d *Decoder) take() error {
 	var r batch.Record
-	for len(d.recOff) < vec.MaxRows {
+	for !d.full() {
 		if !d.recs.Next(&r) {
 			d.inBatch = false
 			d.next = max(d.next, d.last+1)
@@ -220,6 +220,13 @@ func (d *Decoder) take() error {
 		d.add(&r)
 	}
 	return nil
+}
+
+// full tells whether the rows must end here. They do not end between the two rows
+// of an update.
+func (d *Decoder) full() bool {
+	n := len(d.recOff)
+	return n == vec.MaxRows || d.cfg.Changes && n == vec.MaxRows-1 && d.ops[n-1] != vec.UpdateBefore
 }
 
 func (d *Decoder) begin() {

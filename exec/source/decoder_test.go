@@ -227,6 +227,46 @@ func TestChangesKeepTheirOp(t *testing.T) {
 	want(t, "rows", rows, "+ 1 1", "-U 2 1", "+U 2 2", "- 3 2")
 }
 
+// The rows of an update come together, wherever the limit of a batch falls.
+func TestUpdatesAreNotTornApart(t *testing.T) {
+	for lead := range 3 {
+		var l log
+		var recs []batch.Record
+		value := func(op vec.Op) string { return string(vec.AppendValue(AppendOp(nil, op), vec.Of(vec.Int64), int64(1))) }
+		for range lead {
+			recs = append(recs, record(1, "k", value(vec.Insert)))
+		}
+		for range 1500 {
+			recs = append(recs, record(1, "k", value(vec.UpdateBefore)), record(1, "k", value(vec.UpdateAfter)))
+		}
+		l.add(t, batch.None, recs...)
+		s := scanOf(colA)
+		s.Codec.Value = plan.Format{Name: "NATIVE", Fields: []vec.Field{{Name: "a", Type: vec.Of(vec.Int64)}}}
+		d, err := New(Config{Scan: s, Changes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Reset(l.raw, 0)
+		n := 0
+		for {
+			r, err := d.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r == nil {
+				break
+			}
+			n += r.N
+			if r.Op(r.N-1) == vec.UpdateBefore {
+				t.Errorf("rows end with the old row of an update after %d", n)
+			}
+		}
+		if n != len(recs) {
+			t.Errorf("%d rows, want %d", n, len(recs))
+		}
+	}
+}
+
 func TestManyRecordsComeInSeveralRows(t *testing.T) {
 	var l log
 	var lines []string
