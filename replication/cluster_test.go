@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -15,12 +16,14 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/weirdb/weir/internal/memnet"
 )
 
 // cluster is nodes n1, n2, … in one bubble, each on its own disk, with one group.
 type cluster struct {
 	t      *testing.T
-	net    *fakeNet
+	net    *memnet.Network
 	voters []Voter
 	nodes  map[string]*clusterNode
 }
@@ -33,8 +36,13 @@ type clusterNode struct {
 	fsm  *listFSM
 }
 
+// joined is the network as the node at addr sees it.
+func joined(n *memnet.Network, addr string) Network {
+	return Network{Listener: n.Listen(addr), Dial: func(ctx context.Context, to string) (net.Conn, error) { return n.Dial(ctx, addr, to) }}
+}
+
 func newCluster(t *testing.T, voters int) *cluster {
-	c := &cluster{t: t, net: newFakeNet(), nodes: map[string]*clusterNode{}}
+	c := &cluster{t: t, net: memnet.New(), nodes: map[string]*clusterNode{}}
 	for i := range voters {
 		id := fmt.Sprintf("n%d", i+1)
 		c.voters = append(c.voters, Voter{id, id})
@@ -55,7 +63,7 @@ func (c *cluster) start(id string, fs *vfs.MemFS, voters []Voter) *clusterNode {
 	n := &clusterNode{id: id, fs: fs, fsm: openListFSM(c.t, fs, "list")}
 	var err error
 	n.node, err = Open(Config{
-		ID: id, FS: fs, Dir: "journal", Network: c.net.join(id), Logger: log,
+		ID: id, FS: fs, Dir: "journal", Network: joined(c.net, id), Logger: log,
 		Window: 4 << 10, TrimInterval: 100 * time.Millisecond,
 	})
 	if err != nil {
@@ -85,10 +93,10 @@ func (c *cluster) close() {
 // crash kills a node: its disk loses what was not synced, or keeps some of it.
 func (c *cluster) crash(id string, cfg vfs.CrashCloneCfg) *vfs.MemFS {
 	c.t.Helper()
-	c.net.isolate(id, true) // first: what it answers is on its disk
+	c.net.Cut(id, true) // first: what it answers is on its disk
 	fs := c.nodes[id].fs.CrashClone(cfg)
 	c.stop(id) // writes to the disk from before the crash
-	c.net.isolate(id, false)
+	c.net.Cut(id, false)
 	return fs
 }
 
@@ -96,7 +104,7 @@ func (c *cluster) leader() *clusterNode {
 	c.t.Helper()
 	for range 1000 {
 		for _, n := range c.nodes {
-			if !c.net.isolated(n.id) && n.g.IsLeader() && n.g.Verify(c.t.Context()) == nil {
+			if !c.net.IsCut(n.id) && n.g.IsLeader() && n.g.Verify(c.t.Context()) == nil {
 				return n
 			}
 		}
@@ -170,13 +178,13 @@ func TestAnotherLeadsWhenTheLeaderIsCutOff(t *testing.T) {
 		before, after := names("before", 50), names("after", 50)
 		c.propose(Sync, before...)
 		old := c.leader()
-		c.net.isolate(old.id, true)
+		c.net.Cut(old.id, true)
 		lost := old.g.Propose(t.Context(), []byte("lost"), Sync)
 		if _, err := lost.Wait(t.Context()); !errors.Is(err, ErrUncertain) {
 			t.Errorf("a command without a quorum: %v", err)
 		}
 		c.propose(Sync, after...)
-		c.net.isolate(old.id, false)
+		c.net.Cut(old.id, false)
 		c.check(append(before, after...)) // old had "lost" in its log, and no more
 		_, err := old.g.Propose(t.Context(), []byte("x"), Sync).Wait(t.Context())
 		var notLeader *NotLeaderError
@@ -237,7 +245,7 @@ func TestADivergentMemberConverges(t *testing.T) {
 				first, second := names("first", 10), names("second", 2000)
 				c.propose(Sync, first...)
 				old := c.leader()
-				c.net.isolate(old.id, true)
+				c.net.Cut(old.id, true)
 				var lost []Pending
 				for i := range extra { // into its own log only
 					lost = append(lost, old.g.Propose(t.Context(), fmt.Appendf(nil, "lost%d", i), NoSync))
@@ -254,7 +262,7 @@ func TestADivergentMemberConverges(t *testing.T) {
 						t.Fatal("committed without a quorum")
 					}
 				}
-				c.net.isolate(old.id, false)
+				c.net.Cut(old.id, false)
 				c.check(append(first, second...))
 				c.propose(Sync, "last")
 				c.check(slices.Concat(first, second, []string{"last"}))
@@ -476,9 +484,9 @@ func (x *torture) disturb() {
 	switch x.rnd.IntN(6) {
 	case 0, 1:
 		n := x.anyNode()
-		x.net.isolate(n.id, true)
+		x.net.Cut(n.id, true)
 		time.Sleep(time.Duration(x.rnd.IntN(4000)) * time.Millisecond)
-		x.net.isolate(n.id, false)
+		x.net.Cut(n.id, false)
 	case 2:
 		n := x.anyNode()
 		if n.g.IsLeader() {
@@ -504,14 +512,14 @@ func (x *torture) restart(id string, fs *vfs.MemFS) {
 func (x *torture) crashAll() {
 	disks := map[string]*vfs.MemFS{}
 	for _, v := range x.voters {
-		x.net.isolate(v.ID, true)
+		x.net.Cut(v.ID, true)
 		disks[v.ID] = x.nodes[v.ID].fs.CrashClone(x.crashCfg())
 	}
 	for _, v := range x.voters {
 		x.stop(v.ID)
 	}
 	for _, v := range x.voters {
-		x.net.isolate(v.ID, false)
+		x.net.Cut(v.ID, false)
 		x.restart(v.ID, disks[v.ID])
 	}
 }

@@ -151,7 +151,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			[]byte("GET / HTTP/1.1\r\n\r\n"), {0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 			putHeader(9, 7), putHeader(purposeRaft, 8), putHeader(purposeRaft, 7)[:5], {},
 		} {
-			conn, err := c.net.dial(t.Context(), "x", "n1")
+			conn, err := c.net.Dial(t.Context(), "x", "n1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			conn.Close()
 		}
 		// Raft's protocol closes what it cannot read.
-		conn, err := c.net.dial(t.Context(), "x", "n1")
+		conn, err := c.net.Dial(t.Context(), "x", "n1")
 		if err != nil {
 			t.Fatal(err)
 		}
