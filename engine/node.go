@@ -37,6 +37,9 @@ type Config struct {
 	CheckpointEvery time.Duration
 	// ElectionTimeout is passed to replication; 0 means its default.
 	ElectionTimeout time.Duration
+	// StateMachine, if set, wraps what each shard's group applies its commands to:
+	// a place from which tests observe and disturb a node.
+	StateMachine func(shard *storage.Shard, m replication.FSM) replication.FSM
 	// RetentionEvery is how often old segments are looked for. 0 means 30 s.
 	RetentionEvery time.Duration
 	// QueryMemory bounds the bytes that one bounded query may hold. 0 means 256 MiB.
@@ -70,6 +73,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.QueryMemory == 0 {
 		c.QueryMemory = 256 << 20
+	}
+	if c.StateMachine == nil {
+		c.StateMachine = func(_ *storage.Shard, m replication.FSM) replication.FSM { return m }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -162,7 +168,7 @@ func (n *Node) open(ctx, run context.Context, id identity) error {
 	for i := range id.Shards {
 		// Group 0 is the meta group; the catalog counts shards from 0.
 		sh := &shard{store: n.store.Shard(storage.ShardID(i + 1))}
-		if sh.group, err = n.repl.Group(i+1, voters, shardFSM{sh.store}); err != nil {
+		if sh.group, err = n.repl.Group(i+1, voters, n.cfg.StateMachine(sh.store, shardFSM{sh.store})); err != nil {
 			return err
 		}
 		n.shards = append(n.shards, sh)
@@ -176,6 +182,16 @@ func (n *Node) open(ctx, run context.Context, id identity) error {
 	n.wait.Go(func() { n.sup.run(run) })
 	n.wait.Go(func() { n.retain(run) })
 	return n.sup.caughtUp(ctx, n.Catalog().Version)
+}
+
+// Groups returns the node's raft groups by number: the meta group is 0, shard i
+// of the catalog is i+1.
+func (n *Node) Groups() []*replication.Group {
+	out := []*replication.Group{n.meta.group}
+	for _, s := range n.shards {
+		out = append(out, s.group)
+	}
+	return out
 }
 
 // Close stops the queries, hands over leadership and closes the disk. What was

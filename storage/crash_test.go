@@ -12,55 +12,16 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/weirdb/weir/internal/crashfs"
 )
 
-// syncFS calls before at every sync, of a file or a directory.
-type syncFS struct {
-	vfs.FS
-	before func(name string)
-}
-
-type syncFile struct {
-	vfs.File
-	fs   *syncFS
-	name string
-}
-
-func (fs *syncFS) wrap(f vfs.File, err error, name string) (vfs.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &syncFile{f, fs, name}, nil
-}
-
-func (fs *syncFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := fs.FS.Create(name, c)
-	return fs.wrap(f, err, name)
-}
-
-func (fs *syncFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	f, err := fs.FS.OpenReadWrite(name, c, o...)
-	return fs.wrap(f, err, name)
-}
-
-func (fs *syncFS) OpenDir(name string) (vfs.File, error) {
-	f, err := fs.FS.OpenDir(name)
-	return fs.wrap(f, err, name)
-}
-
-func (fs *syncFS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := fs.FS.ReuseForWrite(oldname, newname, c)
-	return fs.wrap(f, err, newname)
-}
-
-func (f *syncFile) Sync() error {
-	f.fs.before(f.name)
-	return f.File.Sync()
-}
-
-func (f *syncFile) SyncData() error {
-	f.fs.before(f.name)
-	return f.File.SyncData()
+// atSyncs returns fs with before called at every sync, of a file or a directory.
+func atSyncs(fs vfs.FS, before func(name string)) vfs.FS {
+	return crashfs.Watch(fs, func(name string, sync func() error) error {
+		before(name)
+		return sync()
+	})
 }
 
 // TestCrashAtEverySync runs a fixed random history and takes, before every fsync of it, disks as a crash could leave
@@ -81,7 +42,7 @@ func TestCrashAtEverySync(t *testing.T) {
 		var crashes []crash
 		var n *node
 		disk := vfs.NewCrashableMem()
-		fs := &syncFS{FS: disk, before: func(name string) {
+		fs := atSyncs(disk, func(name string) {
 			mu.Lock()
 			defer mu.Unlock()
 			c := crash{at: fmt.Sprintf("seed %d, sync %d of %s", seed, len(crashes), name)}
@@ -92,7 +53,7 @@ func TestCrashAtEverySync(t *testing.T) {
 				c.disk = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, uint64(len(crashes))))})
 				crashes = append(crashes, c)
 			}
-		}}
+		})
 		cfg := modelConfig()
 		cfg.FS = fs
 		n = &node{t: t, cfg: cfg}
@@ -161,9 +122,9 @@ func TestCrashInRestore(t *testing.T) {
 	cfg := modelConfig()
 	disk := cfg.FS.(*vfs.MemFS)
 	var crashes []*vfs.MemFS
-	cfg.FS = &syncFS{FS: disk, before: func(string) {
+	cfg.FS = atSyncs(disk, func(string) {
 		crashes = append(crashes, disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(3, uint64(len(crashes))))}))
-	}}
+	})
 	dst := &node{t: t, cfg: cfg}
 	dst.open()
 	old := records(1, kv{"old", "1"})

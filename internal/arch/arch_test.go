@@ -15,6 +15,7 @@ import (
 // that lies below it. To let a room see more, change this text in a commit of
 // its own that says why.
 const layers = `
+internal/crashfs
 internal/memnet
 internal/pgerr
 internal/vec: internal/pgerr
