@@ -205,7 +205,7 @@ func (n *Node) Close() error {
 // identify reads or makes the directory's identity.
 func identify(cfg *Config) (identity, error) {
 	fs, name := cfg.FS, cfg.FS.PathJoin(cfg.Dir, identityFile)
-	if err := fs.MkdirAll(cfg.Dir, 0o755); err != nil {
+	if err := makeDir(fs, cfg.Dir); err != nil {
 		return identity{}, fmt.Errorf("data directory: %w", err)
 	}
 	f, err := fs.Open(name)
@@ -235,6 +235,23 @@ func identify(cfg *Config) (identity, error) {
 		return id, err
 	}
 	return id, writeFile(fs, cfg.Dir, identityFile, b)
+}
+
+// makeDir makes dir and its missing parents so that they survive a crash.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := fs.PathDir(dir)
+	if parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
 }
 
 // writeFile makes a file appear whole or not at all.
