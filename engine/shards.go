@@ -31,6 +31,14 @@ func (n *Node) logOf(t *catalog.Topic, partition int32) *storage.Log {
 	return n.shardOf(t, partition).store.OpenLog(partitionID(t, partition))
 }
 
+// leads returns nil if this node leads the shard, as far as it knows.
+func (s *shard) leads() error {
+	if s.group.IsLeader() {
+		return nil
+	}
+	return unavailable(&replication.NotLeaderError{Group: s.group.ID(), Leader: s.group.Leader()})
+}
+
 // propose runs a command through the shard's group and returns what applying it
 // gave.
 func (s *shard) propose(ctx context.Context, cmd []byte, d replication.Durability) (any, error) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirdb/weir/catalog"
@@ -87,6 +88,13 @@ func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durabil
 	if block {
 		return n.commitAtomically(ctx, writes, d)
 	}
+	// A statement that this node cannot write whole is refused before a part of it
+	// is written.
+	for _, w := range writes {
+		if err := n.shardOf(w.topic, w.partition).leads(); err != nil {
+			return err
+		}
+	}
 	// Proposed together, so that they share an fsync.
 	pending := make([]replication.Pending, len(writes))
 	for i, w := range writes {
@@ -96,17 +104,29 @@ func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durabil
 		}
 		pending[i] = n.shardOf(w.topic, w.partition).group.Propose(ctx, storage.AppendAppend(nil, a), d)
 	}
-	var first error
+	var failed error
+	written := false
 	for _, p := range pending {
 		res, err := p.Wait(ctx)
 		if err == nil {
 			err, _ = res.(error)
 		}
-		if err != nil && first == nil {
-			first = unavailable(err)
+		switch {
+		case err == nil:
+			written = true
+		case failed == nil || errors.Is(err, replication.ErrUncertain):
+			failed = err
 		}
 	}
-	return first
+	return partly(written, unavailable(failed))
+}
+
+// partly returns the error of a statement of which a part may be written.
+func partly(written bool, err error) error {
+	if err == nil || !written {
+		return err
+	}
+	return pgerr.Newf("40003", "only a part of the rows was written: %s", pgerr.From(err).Msg).Hintf("Read before you write again.")
 }
 
 // commitAtomically writes a block's writes as one entry of one shard.

@@ -211,11 +211,16 @@ func (r *rowSink) flush(ctx context.Context, placed bool) error {
 	if err != nil {
 		return err
 	}
-	base := map[int32][]int64{} // offsets by partition, in order
 	for _, a := range out {
+		if err := r.s.n.shardOf(r.topic, a.Partition.Partition).leads(); err != nil {
+			return err
+		}
+	}
+	base := map[int32][]int64{} // offsets by partition, in order
+	for i, a := range out {
 		res, err := r.s.n.append(ctx, r.topic, a.Partition.Partition, append([]byte(nil), a.Batches...), r.s.durability())
 		if err != nil {
-			return err
+			return partly(i > 0, err)
 		}
 		for _, b := range res.Batches {
 			for o := b.Base; o <= b.Last; o++ {
