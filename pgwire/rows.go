@@ -142,9 +142,10 @@ func typeSize(oid uint32) int16 {
 	case vec.OIDInt2:
 		return 2
 	case vec.OIDInt4, vec.OIDFloat4, vec.OIDOID, vec.OIDDate, vec.OIDXID, vec.OIDRegproc,
-		vec.OIDRegclass, vec.OIDRegtype, vec.OIDRegnsp, vec.OIDRegrole:
+		vec.OIDRegclass, vec.OIDRegtype, vec.OIDRegnsp, vec.OIDRegrole, vec.OIDRegprocedure, vec.OIDRegoper,
+		vec.OIDRegoperator, vec.OIDRegconfig, vec.OIDRegdict, vec.OIDRegcoll:
 		return 4
-	case vec.OIDInt8, vec.OIDFloat8, vec.OIDTime, vec.OIDTimestamp, vec.OIDTimestampTZ:
+	case vec.OIDInt8, vec.OIDXID8, vec.OIDLSN, vec.OIDFloat8, vec.OIDTime, vec.OIDTimestamp, vec.OIDTimestampTZ:
 		return 8
 	case vec.OIDInterval, vec.OIDUUID:
 		return 16

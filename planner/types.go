@@ -29,8 +29,12 @@ var typeNames = map[string]vec.Type{
 	"interval": vec.Of(vec.Interval), "json": vec.Of(vec.JSON), "jsonb": vec.Of(vec.JSONB), "uuid": vec.Of(vec.UUID),
 	"oid": vec.Of(vec.OID), "unknown": vec.Of(vec.Unknown),
 	"regclass": {Kind: vec.OID, OID: vec.OIDRegclass}, "regtype": {Kind: vec.OID, OID: vec.OIDRegtype},
-	"regproc": {Kind: vec.OID, OID: vec.OIDRegproc}, "regprocedure": {Kind: vec.OID, OID: vec.OIDRegproc},
+	"regproc": {Kind: vec.OID, OID: vec.OIDRegproc}, "regprocedure": {Kind: vec.OID, OID: vec.OIDRegprocedure},
 	"regnamespace": {Kind: vec.OID, OID: vec.OIDRegnsp}, "regrole": {Kind: vec.OID, OID: vec.OIDRegrole},
+	"regoper": {Kind: vec.OID, OID: vec.OIDRegoper}, "regoperator": {Kind: vec.OID, OID: vec.OIDRegoperator},
+	"regconfig": {Kind: vec.OID, OID: vec.OIDRegconfig}, "regdictionary": {Kind: vec.OID, OID: vec.OIDRegdict},
+	"regcollation": {Kind: vec.OID, OID: vec.OIDRegcoll}, "xid8": {Kind: vec.Int64, OID: vec.OIDXID8},
+	"pg_lsn": {Kind: vec.Text, OID: vec.OIDLSN}, "inet": {Kind: vec.Text, OID: vec.OIDInet},
 	"int2vector": {Kind: vec.Array, OID: vec.OIDInt2Vector, Elem: &vec.Type{Kind: vec.Int16}},
 	"oidvector":  {Kind: vec.Array, OID: vec.OIDOIDVector, Elem: &vec.Type{Kind: vec.OID}},
 }

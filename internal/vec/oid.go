@@ -15,16 +15,7 @@ var byOID = func() map[uint32]Type {
 		}
 	}
 	for oid, v := range variants {
-		t := Type{Kind: Text, OID: oid}
-		switch oid {
-		case OIDRegclass, OIDRegtype, OIDRegproc, OIDRegnsp, OIDRegrole, OIDXID:
-			t.Kind = OID
-		case OIDInt2Vector:
-			t = Type{Kind: Array, OID: oid, Elem: &Type{Kind: Int16}}
-		case OIDOIDVector:
-			t = Type{Kind: Array, OID: oid, Elem: &Type{Kind: OID}}
-		}
-		add(t, oid, v.array)
+		add(variantType(oid), oid, v.array)
 	}
 	return m
 }()

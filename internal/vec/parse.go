@@ -231,7 +231,9 @@ func parseOID(t Type, s string, f *TextFormat) (int64, error) {
 	}
 	if t.OID == OIDRegtype {
 		u, err := ParseType(b)
-		return int64(u.PGOID()), err
+		if err == nil {
+			return int64(u.PGOID()), nil
+		}
 	}
 	if f != nil && f.RegOID != nil {
 		if oid, ok := f.RegOID(t.OID, b); ok {
@@ -239,6 +241,8 @@ func parseOID(t Type, s string, f *TextFormat) (int64, error) {
 		}
 	}
 	switch t.OID {
+	case OIDRegtype:
+		return 0, pgerr.Newf(pgerr.UndefinedObject, "type \"%s\" does not exist", b)
 	case OIDRegclass:
 		return 0, pgerr.Newf(pgerr.UndefinedTable, "relation \"%s\" does not exist", b)
 	case OIDRegnsp:

@@ -31,6 +31,10 @@ var names = map[string]Type{
 	"regclass": {Kind: OID, OID: OIDRegclass}, "regtype": {Kind: OID, OID: OIDRegtype},
 	"regproc": {Kind: OID, OID: OIDRegproc}, "regnamespace": {Kind: OID, OID: OIDRegnsp},
 	"regrole": {Kind: OID, OID: OIDRegrole}, "xid": {Kind: OID, OID: OIDXID},
+	"regprocedure": {Kind: OID, OID: OIDRegprocedure}, "regoper": {Kind: OID, OID: OIDRegoper},
+	"regoperator": {Kind: OID, OID: OIDRegoperator}, "regconfig": {Kind: OID, OID: OIDRegconfig},
+	"regdictionary": {Kind: OID, OID: OIDRegdict}, "regcollation": {Kind: OID, OID: OIDRegcoll},
+	"xid8": {Kind: Int64, OID: OIDXID8}, "pg_lsn": {Kind: Text, OID: OIDLSN}, "inet": {Kind: Text, OID: OIDInet},
 	"int2vector": {Kind: Array, OID: OIDInt2Vector, Elem: &Type{Kind: Int16}},
 	"oidvector":  {Kind: Array, OID: OIDOIDVector, Elem: &Type{Kind: OID}},
 }
@@ -123,6 +127,8 @@ func variantType(oid uint32) Type {
 		return names["oidvector"]
 	case OIDAnyArray:
 		return Type{Kind: Array, OID: oid, Elem: &Type{Kind: Text}}
+	case OIDXID8:
+		return Type{Kind: Int64, OID: oid}
 	}
 	return Type{Kind: OID, OID: oid}
 }

@@ -16,7 +16,7 @@ type TextFormat struct {
 	Zone *time.Location // for timestamptz; nil is UTC
 	Now  time.Time      // what 'now', 'today', ... mean on input; zero refuses them
 	// RegName and RegOID translate OIDs of the type typ (OIDRegclass, ...) from
-	// and to names; nil leaves numbers. Types are known without them.
+	// and to names; nil leaves numbers. Types that Weir has are known without them.
 	RegName func(typ, oid uint32) (string, bool)
 	RegOID  func(typ uint32, name string) (uint32, bool)
 }

@@ -168,6 +168,15 @@ const (
 	OIDACLItem  = 1033
 	OIDAnyArray = 2277
 	OIDLSN      = 3220
+
+	// And some more names for OIDs and big integers.
+	OIDRegprocedure = 2202
+	OIDRegoper      = 2203
+	OIDRegoperator  = 2204
+	OIDRegconfig    = 3734
+	OIDRegdict      = 3769
+	OIDRegcoll      = 4191
+	OIDXID8         = 5069
 )
 
 var kinds = [numKinds]struct {
@@ -220,6 +229,14 @@ var variants = map[uint32]struct {
 	OIDACLItem:    {"aclitem", 1034},
 	OIDAnyArray:   {"anyarray", 0},
 	OIDLSN:        {"pg_lsn", 3221},
+
+	OIDRegprocedure: {"regprocedure", 2207},
+	OIDRegoper:      {"regoper", 2208},
+	OIDRegoperator:  {"regoperator", 2209},
+	OIDRegconfig:    {"regconfig", 3735},
+	OIDRegdict:      {"regdictionary", 3770},
+	OIDRegcoll:      {"regcollation", 4192},
+	OIDXID8:         {"xid8", 271},
 }
 
 // PGOID returns the OID that PostgreSQL clients know t by. Maps are shown to
