@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirdb/weir/catalog"
+	"github.com/weirdb/weir/engine/syscat"
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
@@ -34,6 +35,7 @@ func (b backend) Connect(_ context.Context, st pgwire.Startup, c *pgwire.Client)
 		return nil, pgerr.Newf("3D000", "database %q does not exist", st.Database).Hintf("Connect to database %q.", defaultDatabase)
 	}
 	s := &session{n: b.n, client: c, start: st, since: time.Now(), settings: newSettings(), cursors: map[string]*cursor{}, prepared: map[string]*sqlPrepared{}}
+	s.settings.format.RegName, s.settings.format.RegOID = fn.RegNames(syscat.Names{Source: systemSource{n: b.n}})
 	for _, set := range st.Settings {
 		if err := s.set(set.Name, set.Value, false); err != nil {
 			return nil, err
@@ -336,7 +338,7 @@ func (n *Node) planEnv(cat *catalog.Catalog, d ast.Dialect, setting func(string)
 func (s *session) fnCtx() fn.Ctx {
 	c := s.n.fnCtx(s.start.User, nil)
 	c.Zone = s.TextFormat().Zone
-	c.Setting = s.settings.get
+	c.Setting, c.SetSetting, c.PID = s.settings.get, s.setConfig, s.start.PID
 	if s.tx.block {
 		c.Now = s.tx.began
 	}
@@ -345,7 +347,7 @@ func (s *session) fnCtx() fn.Ctx {
 
 func (n *Node) fnCtx(user string, stored map[string]string) fn.Ctx {
 	return fn.Ctx{
-		Now: time.Now(), User: user, Database: defaultDatabase, Catalog: names{n},
+		Now: time.Now(), User: user, Database: defaultDatabase, Catalog: syscat.Names{Source: systemSource{n: n}},
 		Setting: func(name string) (string, bool) { v, ok := stored[name]; return v, ok },
 	}
 }

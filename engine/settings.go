@@ -280,6 +280,22 @@ func (s *session) setStmt(a *ast.Set) (*command, error) {
 	}), nil
 }
 
+// setConfig is the function set_config. With local, a value ends with the
+// transaction; outside a block that is at once.
+func (s *session) setConfig(name, value string, local bool) (string, error) {
+	if local && !s.tx.block {
+		return value, nil
+	}
+	name = strings.ToLower(name)
+	before, had := s.settings.get(name)
+	if err := s.set(name, value, false); err != nil {
+		return "", err
+	}
+	s.tx.changed(name, before, had, local)
+	now, _ := s.settings.get(name)
+	return now, nil
+}
+
 func (s *session) reset(a *ast.Unset) (*command, error) {
 	return simple(func(context.Context) (string, error) {
 		if a.Name == "" {

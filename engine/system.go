@@ -176,22 +176,3 @@ func (x systemSource) Errors(yield func(syscat.ErrorRow) bool) error {
 	}
 	return nil
 }
-
-// names answers what catalog functions ask.
-type names struct{ n *Node }
-
-func (x names) RelationName(oid uint32) (schema, name string, visible, ok bool) {
-	if r, ok := x.n.Catalog().RelationByOID(oid); ok {
-		return r.Schema, r.Name, true, true
-	}
-	return "", "", false, false
-}
-
-func (x names) RelationOID(schema, name string) (uint32, bool) {
-	if schema == "" || schema == "public" {
-		if r, ok := x.n.Catalog().RelationByName(name); ok {
-			return r.OID(), true
-		}
-	}
-	return 0, false
-}

@@ -243,8 +243,8 @@ func infoCharacterSets(_ Source, emit emitter) error {
 }
 
 func infoCollations(_ Source, emit emitter) error {
-	for _, name := range []string{"default", "C", "POSIX", "ucs_basic"} {
-		emit(database, "pg_catalog", name, "NO PAD")
+	for _, c := range collations {
+		emit(database, "pg_catalog", c.name, "NO PAD")
 	}
 	return nil
 }

@@ -131,6 +131,15 @@ const builtinProcs = `
 6180 raw_array_subscript_handler 2281 2281
 `
 
+// signature is the function as regprocedure writes it.
+func (p *proc) signature() string {
+	args := make([]string, len(p.args))
+	for i, a := range p.args {
+		args[i] = formatType(a)
+	}
+	return p.name + "(" + strings.Join(args, ",") + ")"
+}
+
 // procTable is the functions of pg_proc.
 type procTable struct {
 	all    []*proc

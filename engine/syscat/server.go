@@ -49,11 +49,19 @@ func pgTablespaces(_ Source, emit emitter) error {
 	return nil
 }
 
+// collations compare bytewise, all of them.
+var collations = []struct {
+	oid      uint32
+	name     string
+	provider byte
+	encoding int
+	locale   string
+}{{100, "default", 'd', -1, ""}, {950, "C", 'c', -1, "C"}, {951, "POSIX", 'c', -1, "POSIX"}, {12340, "ucs_basic", 'c', encodingUTF8, "C"}}
+
 func pgCollations(_ Source, emit emitter) error {
-	emit(100, "default", nsCatalog, ownerOID, byte('d'), true, -1, nil, nil, nil, nil)
-	emit(950, "C", nsCatalog, ownerOID, byte('c'), true, -1, "C", "C", nil, nil)
-	emit(951, "POSIX", nsCatalog, ownerOID, byte('c'), true, -1, "POSIX", "POSIX", nil, nil)
-	emit(12340, "ucs_basic", nsCatalog, ownerOID, byte('c'), true, encodingUTF8, "C", "C", nil, nil)
+	for _, c := range collations {
+		emit(c.oid, c.name, nsCatalog, ownerOID, c.provider, true, c.encoding, orNull(c.locale), orNull(c.locale), nil, nil)
+	}
 	return nil
 }
 

@@ -1,21 +1,28 @@
 package fn
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
+
+	"github.com/cockroachdb/apd/v3"
 
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
 )
 
+// RegNames makes the functions that translate OIDs from and to names, for a session's
+// vec.TextFormat.
+func RegNames(cat Catalog) (name func(typ, oid uint32) (string, bool), oid func(typ uint32, name string) (uint32, bool)) {
+	return func(typ, oid uint32) (string, bool) { return regName(cat, typ, oid) },
+		func(typ uint32, name string) (uint32, bool) { return regOID(cat, typ, name) }
+}
+
 // regName and regOID translate between OIDs and names for regclass and its like.
 func regName(cat Catalog, typ, oid uint32) (string, bool) {
-	if typ == vec.OIDRegnsp {
-		name, ok := schemaNames[oid]
-		return name, ok
-	}
 	if typ != vec.OIDRegclass {
-		return "", false
+		return cat.ObjectName(typ, oid)
 	}
 	schema, name, visible, ok := cat.RelationName(oid)
 	if !ok {
@@ -27,24 +34,28 @@ func regName(cat Catalog, typ, oid uint32) (string, bool) {
 	return quoteIdent(schema) + "." + quoteIdent(name), true
 }
 
-// schemaNames are the OIDs that PostgreSQL gives its own schemas.
-var schemaNames = map[uint32]string{11: "pg_catalog", 2200: "public", 99: "pg_toast", 13000: "information_schema"}
-
 func regOID(cat Catalog, typ uint32, s string) (uint32, bool) {
-	parts := splitIdent(s)
-	switch {
-	case typ == vec.OIDRegnsp && len(parts) == 1:
-		for oid, name := range schemaNames {
-			if name == parts[0] {
-				return oid, true
-			}
-		}
-	case typ == vec.OIDRegclass && len(parts) == 1:
-		return cat.RelationOID("", parts[0])
-	case typ == vec.OIDRegclass && len(parts) == 2:
-		return cat.RelationOID(parts[0], parts[1])
+	args := ""
+	if open := strings.IndexByte(s, '('); open >= 0 && typ == vec.OIDRegprocedure {
+		s, args = s[:open], s[open:]
 	}
-	return 0, false
+	parts := splitIdent(s)
+	if typ == vec.OIDRegclass {
+		switch len(parts) {
+		case 1:
+			return cat.RelationOID("", parts[0])
+		case 2:
+			return cat.RelationOID(parts[0], parts[1])
+		}
+		return 0, false
+	}
+	if len(parts) == 2 && parts[0] == "pg_catalog" {
+		parts = parts[1:]
+	}
+	if len(parts) != 1 {
+		return 0, false
+	}
+	return cat.ObjectOID(typ, parts[0]+args)
 }
 
 // splitIdent splits a.b at dots outside quotes and folds what is not quoted.
@@ -169,7 +180,7 @@ var catalogs = append([]*Func{
 	stable(op("to_regproc", vec.OID, toReg(vec.OIDRegproc), vec.Text)).returning(vec.OIDRegproc),
 	stable(op("to_regrole", vec.OID, toReg(vec.OIDRegrole), vec.Text)).returning(vec.OIDRegrole),
 	stable(op("pg_table_is_visible", vec.Bool, tableVisible, vec.OID)),
-	stable(op("pg_get_userbyid", vec.Text, func(c *Call, _ []vec.Value) (vec.Value, error) { return c.User, nil }, vec.OID)),
+	stable(op("pg_get_userbyid", vec.Text, userByID, vec.OID)).giving(vec.Type{Kind: vec.Text, OID: vec.OIDName}),
 	op("pg_encoding_to_char", vec.Text, func(_ *Call, a []vec.Value) (vec.Value, error) {
 		if a[0].(int64) == 6 {
 			return "UTF8", nil
@@ -182,41 +193,49 @@ var catalogs = append([]*Func{
 		}
 		return int64(-1), nil
 	}, vec.Text),
-	op("pg_size_pretty", vec.Text, sizePretty, vec.Int64),
+	op("pg_size_pretty", vec.Text, sizePretty, vec.Int64), op("pg_size_pretty", vec.Text, sizePrettyDecimal, vec.Decimal),
+	{Name: "set_config", Dialect: Postgres, Params: params(vec.Text, vec.Text, vec.Bool), Result: of(vec.Text), Volatility: Volatile, NullCall: true, Eval: boxed(setConfig)},
+	op("parse_ident", vec.Array, parseIdent, vec.Text).giving(vec.ArrayOf(vec.Of(vec.Text))),
+	op("parse_ident", vec.Array, parseIdent, vec.Text, vec.Bool).giving(vec.ArrayOf(vec.Of(vec.Text))),
+	op("pg_index_column_has_property", vec.Bool, indexProperty, vec.OID, vec.Int32, vec.Text),
+	constant("age", vec.Int32, int64(0), vec.OID), constant("pg_stat_get_numscans", vec.Int64, int64(0), vec.OID),
+	unknown("pg_get_replica_identity_index", vec.OID, vec.OID).returning(vec.OIDRegclass),
+	unknown("pg_current_wal_lsn", vec.Text), unknown("pg_last_wal_receive_lsn", vec.Text), unknown("pg_last_wal_replay_lsn", vec.Text),
 	op("pg_relation_is_publishable", vec.Bool, func(*Call, []vec.Value) (vec.Value, error) { return true, nil }, vec.OID),
-	unknown("obj_description", vec.Text, vec.OID), unknown("obj_description", vec.Text, vec.OID, vec.Text),
-	unknown("shobj_description", vec.Text, vec.OID, vec.Text), unknown("col_description", vec.Text, vec.OID, vec.Int32),
-	unknown("pg_get_constraintdef", vec.Text, vec.OID), unknown("pg_get_constraintdef", vec.Text, vec.OID, vec.Bool),
-	unknown("pg_get_indexdef", vec.Text, vec.OID), unknown("pg_get_indexdef", vec.Text, vec.OID, vec.Int32, vec.Bool),
-	unknown("pg_get_viewdef", vec.Text, vec.OID), unknown("pg_get_viewdef", vec.Text, vec.OID, vec.Bool), unknown("pg_get_viewdef", vec.Text, vec.OID, vec.Int32),
+	defined("obj_description", Comment, vec.OID), stable(op("obj_description", vec.Text, objDescription, vec.OID, vec.Text)),
+	unknown("shobj_description", vec.Text, vec.OID, vec.Text), defined("col_description", Comment, vec.OID, vec.Int32),
+	defined("pg_get_constraintdef", ConstraintDef, vec.OID), defined("pg_get_constraintdef", ConstraintDef, vec.OID, vec.Bool),
+	defined("pg_get_indexdef", IndexDef, vec.OID), defined("pg_get_indexdef", IndexDef, vec.OID, vec.Int32, vec.Bool),
+	defined("pg_get_viewdef", ViewDef, vec.OID), defined("pg_get_viewdef", ViewDef, vec.OID, vec.Bool),
+	stable(op("pg_get_viewdef", vec.Text, func(c *Call, a []vec.Value) (vec.Value, error) { return c.define(ViewDef, a[0], 0), nil }, vec.OID, vec.Int32)),
 	unknown("pg_get_triggerdef", vec.Text, vec.OID), unknown("pg_get_triggerdef", vec.Text, vec.OID, vec.Bool),
 	unknown("pg_get_ruledef", vec.Text, vec.OID), unknown("pg_get_ruledef", vec.Text, vec.OID, vec.Bool),
-	unknown("pg_get_expr", vec.Text, vec.Text, vec.OID), unknown("pg_get_expr", vec.Text, vec.Text, vec.OID, vec.Bool),
+	op("pg_get_expr", vec.Text, storedExpr, vec.Text, vec.OID), op("pg_get_expr", vec.Text, storedExpr, vec.Text, vec.OID, vec.Bool),
 	unknown("pg_get_function_result", vec.Text, vec.OID), unknown("pg_get_function_arguments", vec.Text, vec.OID),
 	unknown("pg_get_function_identity_arguments", vec.Text, vec.OID), unknown("pg_get_functiondef", vec.Text, vec.OID),
 	unknown("pg_get_partkeydef", vec.Text, vec.OID), unknown("pg_get_partition_constraintdef", vec.Text, vec.OID),
 	unknown("pg_get_statisticsobjdef", vec.Text, vec.OID), unknown("pg_get_statisticsobjdef_columns", vec.Text, vec.OID),
 	unknown("pg_get_serial_sequence", vec.Text, vec.Text, vec.Text), unknown("pg_tablespace_location", vec.Text, vec.OID),
-	constant("pg_backend_pid", vec.Int32, int64(1)), constant("pg_is_in_recovery", vec.Bool, false), constant("pg_is_wal_replay_paused", vec.Bool, false),
+	stable(op("pg_backend_pid", vec.Int32, func(c *Call, _ []vec.Value) (vec.Value, error) { return int64(c.PID), nil })),
+	constant("pg_is_in_recovery", vec.Bool, false), constant("pg_is_wal_replay_paused", vec.Bool, false),
 	constant("pg_my_temp_schema", vec.OID, int64(0)), constant("pg_is_other_temp_schema", vec.Bool, false, vec.OID),
-	constant("pg_relation_size", vec.Int64, int64(0), vec.OID), constant("pg_table_size", vec.Int64, int64(0), vec.OID),
-	constant("pg_total_relation_size", vec.Int64, int64(0), vec.OID), constant("pg_indexes_size", vec.Int64, int64(0), vec.OID),
-	constant("pg_database_size", vec.Int64, int64(0), vec.Text), constant("pg_database_size", vec.Int64, int64(0), vec.OID),
+	sizeOf("pg_relation_size", vec.OID), sizeOf("pg_relation_size", vec.OID, vec.Text), sizeOf("pg_table_size", vec.OID), sizeOf("pg_total_relation_size", vec.OID),
+	constant("pg_indexes_size", vec.Int64, int64(0), vec.OID),
+	databaseSize(vec.Text), databaseSize(vec.OID),
 	constant("pg_tablespace_size", vec.Int64, int64(0), vec.OID),
 	constant("pg_relation_filenode", vec.OID, nil, vec.OID),
 	constant("pg_advisory_unlock_all", vec.Text, ""), constant("pg_advisory_unlock", vec.Bool, true, vec.Int64),
 	constant("pg_advisory_lock", vec.Text, "", vec.Int64), constant("pg_try_advisory_lock", vec.Bool, true, vec.Int64),
-	constant("txid_current", vec.Int64, int64(1)), constant("pg_current_xact_id", vec.Int64, int64(1)), constant("txid_current_if_assigned", vec.Int64, nil),
+	constant("txid_current", vec.Int64, int64(1)), constant("pg_current_xact_id", vec.Int64, int64(1)).giving(vec.Type{Kind: vec.Int64, OID: vec.OIDXID8}), constant("txid_current_if_assigned", vec.Int64, nil),
 	constant("inet_server_port", vec.Int32, nil), constant("inet_client_port", vec.Int32, nil),
 	unknown("inet_server_addr", vec.Text), unknown("inet_client_addr", vec.Text),
 	constant("row_security_active", vec.Bool, false, vec.OID),
 	clock("pg_postmaster_start_time", vec.TimestampTZ), clock("pg_conf_load_time", vec.TimestampTZ),
-	{Name: "oidvectortypes", Dialect: Postgres, Params: []Param{{Kind: vec.Array}}, Result: of(vec.Text), Eval: boxed(func(_ *Call, a []vec.Value) (vec.Value, error) {
+	{Name: "oidvectortypes", Dialect: Postgres, Params: []Param{{Kind: vec.Array}}, Result: of(vec.Text), Eval: boxed(func(c *Call, a []vec.Value) (vec.Value, error) {
 		var names []string
 		for _, x := range a[0].([]vec.Value) {
 			oid, _ := x.(int64)
-			name, _ := vec.TypeNameOf(uint32(oid))
-			names = append(names, name)
+			names = append(names, c.typeName(uint32(oid)))
 		}
 		return strings.Join(names, ", "), nil
 	})},
@@ -287,7 +306,7 @@ func currentSetting(c *Call, a []vec.Value) (vec.Value, error) {
 	return nil, pgerr.Newf(pgerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", a[0])
 }
 
-func formatType(_ *Call, a []vec.Value) (vec.Value, error) {
+func formatType(c *Call, a []vec.Value) (vec.Value, error) {
 	if a[0] == nil {
 		return nil, nil
 	}
@@ -297,7 +316,7 @@ func formatType(_ *Call, a []vec.Value) (vec.Value, error) {
 	}
 	t, ok := vec.TypeOf(oid)
 	if !ok {
-		return "???", nil
+		return c.typeName(oid), nil
 	}
 	mod, _ := a[1].(int64)
 	if a[1] != nil && mod >= 4 {
@@ -314,6 +333,136 @@ func formatType(_ *Call, a []vec.Value) (vec.Value, error) {
 		}
 	}
 	return t.String(), nil
+}
+
+// typeName is a type's name without modifiers; "???" as PostgreSQL has it for OIDs
+// of none.
+func (c *Ctx) typeName(oid uint32) string {
+	if name, ok := vec.TypeNameOf(oid); ok {
+		return name
+	}
+	if c.Catalog != nil {
+		if name, ok := c.Catalog.ObjectName(vec.OIDRegtype, oid); ok {
+			return name
+		}
+	}
+	return "???"
+}
+
+func (f *Func) giving(t vec.Type) *Func {
+	f.Result = fixed(t)
+	return f
+}
+
+// defined is a function that shows an object's definition: of the whole, or of the
+// column that an integer argument names.
+func defined(name string, what Definition, kinds ...vec.Kind) *Func {
+	return stable(op(name, vec.Text, func(c *Call, a []vec.Value) (vec.Value, error) {
+		n := 0
+		if len(a) > 1 {
+			if x, ok := a[1].(int64); ok {
+				n = int(x)
+			}
+		}
+		return c.define(what, a[0], n), nil
+	}, kinds...))
+}
+
+// define is NULL for what has no definition.
+func (c *Ctx) define(what Definition, oid vec.Value, n int) vec.Value {
+	if c.Catalog == nil {
+		return nil
+	}
+	if text, ok := c.Catalog.Definition(what, uint32(oid.(int64)), n); ok {
+		return text
+	}
+	return nil
+}
+
+func objDescription(c *Call, a []vec.Value) (vec.Value, error) {
+	switch a[1] {
+	case "pg_class":
+		return c.define(Comment, a[0], 0), nil
+	case "pg_namespace":
+		return c.define(SchemaComment, a[0], 0), nil
+	}
+	return nil, nil
+}
+
+// storedExpr is pg_get_expr: expressions are stored as their text.
+func storedExpr(_ *Call, a []vec.Value) (vec.Value, error) { return a[0], nil }
+
+func sizeOf(name string, kinds ...vec.Kind) *Func {
+	return stable(op(name, vec.Int64, func(c *Call, a []vec.Value) (vec.Value, error) {
+		if c.Catalog == nil {
+			return int64(0), nil
+		}
+		return c.Catalog.Size(uint32(a[0].(int64))), nil
+	}, kinds...))
+}
+
+// databaseSize is the size of everything: relation 0.
+func databaseSize(k vec.Kind) *Func {
+	return stable(op("pg_database_size", vec.Int64, func(c *Call, _ []vec.Value) (vec.Value, error) {
+		if c.Catalog == nil {
+			return int64(0), nil
+		}
+		return c.Catalog.Size(0), nil
+	}, k))
+}
+
+func userByID(c *Call, a []vec.Value) (vec.Value, error) {
+	oid := uint32(a[0].(int64))
+	if c.Catalog != nil {
+		if name, ok := c.Catalog.ObjectName(vec.OIDRegrole, oid); ok {
+			return name, nil
+		}
+	}
+	return fmt.Sprintf("unknown (OID=%d)", oid), nil
+}
+
+func setConfig(c *Call, a []vec.Value) (vec.Value, error) {
+	if a[0] == nil {
+		return nil, pgerr.Newf("22004", "SET requires parameter name")
+	}
+	if c.SetSetting == nil {
+		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "set_config is for sessions only")
+	}
+	value, _ := a[1].(string)
+	local, _ := a[2].(bool)
+	return c.SetSetting(a[0].(string), value, local)
+}
+
+func parseIdent(_ *Call, a []vec.Value) (vec.Value, error) {
+	s := strings.TrimSpace(a[0].(string))
+	out := []vec.Value{}
+	for _, part := range splitIdent(s) {
+		if part == "" {
+			return nil, pgerr.Newf(pgerr.InvalidParameterValue, "string is not a valid identifier: \"%s\"", s)
+		}
+		out = append(out, part)
+	}
+	return out, nil
+}
+
+// indexProperty is pg_index_column_has_property for the only kind of index there
+// is: ascending btrees.
+func indexProperty(_ *Call, a []vec.Value) (vec.Value, error) {
+	switch a[2] {
+	case "asc", "nulls_last", "orderable", "returnable", "search_array", "search_nulls":
+		return true, nil
+	case "desc", "nulls_first", "distance_orderable":
+		return false, nil
+	}
+	return nil, nil
+}
+
+func sizePrettyDecimal(c *Call, a []vec.Value) (vec.Value, error) {
+	n, err := strconv.ParseFloat(string(vec.AppendDecimalText(nil, a[0].(*apd.Decimal))), 64)
+	if err != nil || math.Abs(n) >= 1<<63 {
+		return nil, pgerr.Newf(pgerr.NumericOutOfRange, "bigint out of range")
+	}
+	return sizePretty(c, []vec.Value{int64(n)})
 }
 
 func toReg(typ uint32) boxedFunc {

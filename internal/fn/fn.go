@@ -94,8 +94,12 @@ type Ctx struct {
 	Zone     *time.Location // session time zone; nil means UTC
 	User     string
 	Database string
+	PID      uint32 // of the session; 0 if it is none
 	// Setting answers current_setting; nil means that there are none.
 	Setting func(name string) (string, bool)
+	// SetSetting is set_config: it returns the value as it stands then. nil
+	// refuses.
+	SetSetting func(name, value string, local bool) (string, error)
 	// Catalog answers what the catalog functions ask; nil means an empty one.
 	Catalog Catalog
 	// Fail is told of a row whose value cannot be computed (division by zero,
@@ -111,7 +115,28 @@ type Catalog interface {
 	RelationName(oid uint32) (schema, name string, visible, ok bool)
 	// RelationOID is the inverse; schema may be empty.
 	RelationOID(schema, name string) (uint32, bool)
+	// ObjectName returns what the value oid of the type typ (vec.OIDRegproc,
+	// OIDRegtype, OIDRegnsp, ...) is written as, and ObjectOID what is meant by a
+	// name. Not asked for relations.
+	ObjectName(typ, oid uint32) (string, bool)
+	ObjectOID(typ uint32, name string) (uint32, bool)
+	// Definition returns the text that defines or describes an object; n is the
+	// number of a column, 0 for the whole.
+	Definition(what Definition, oid uint32, n int) (string, bool)
+	// Size returns how many bytes a relation takes on disk.
+	Size(oid uint32) int64
 }
+
+// Definition says what a text about an object is.
+type Definition uint8
+
+const (
+	IndexDef      Definition = iota // CREATE INDEX, or the name of its column n
+	ConstraintDef                   // PRIMARY KEY (a, b)
+	ViewDef                         // the query of a view
+	Comment                         // of a relation or its column n
+	SchemaComment                   // of a schema
+)
 
 // An Agg is one overload of an aggregate function. The state of a group is
 // Words 64-bit words and, if HasBytes, one byte string; it starts as all zero.

@@ -49,8 +49,7 @@ func mask(v *vec.Vec) int {
 func (c *Ctx) format() *vec.TextFormat {
 	f := &vec.TextFormat{Zone: c.Zone, Now: c.Now}
 	if c.Catalog != nil {
-		f.RegName = func(typ, oid uint32) (string, bool) { return regName(c.Catalog, typ, oid) }
-		f.RegOID = func(typ uint32, name string) (uint32, bool) { return regOID(c.Catalog, typ, name) }
+		f.RegName, f.RegOID = RegNames(c.Catalog)
 	}
 	return f
 }

@@ -66,7 +66,30 @@ var tableFuncs = []*TableFunc{
 		vec.Field{Name: "isleaf", Type: vec.Of(vec.Bool)}, vec.Field{Name: "level", Type: vec.Of(vec.Int32)}),
 	empty("pg_listening_channels", vec.Field{Name: "pg_listening_channels", Type: vec.Of(vec.Text)}),
 	empty("pg_timezone_abbrevs", vec.Field{Name: "abbrev", Type: vec.Of(vec.Text)}, vec.Field{Name: "utc_offset", Type: vec.Of(vec.Interval)}, vec.Field{Name: "is_dst", Type: vec.Of(vec.Bool)}),
-	empty("pg_lock_status"), empty("pg_stat_get_activity"),
+	emptyOf("ts_token_type", vec.OID, vec.Field{Name: "tokid", Type: vec.Of(vec.Int32)}, vec.Field{Name: "alias", Type: vec.Of(vec.Text)},
+		vec.Field{Name: "description", Type: vec.Of(vec.Text)}),
+	emptyOf("pg_get_publication_tables", vec.Text, vec.Field{Name: "relid", Type: vec.Of(vec.OID)},
+		vec.Field{Name: "attrs", Type: vec.Type{Kind: vec.Array, OID: vec.OIDInt2Vector, Elem: &vec.Type{Kind: vec.Int16}}},
+		vec.Field{Name: "qual", Type: vec.Type{Kind: vec.Text, OID: vec.OIDNodeTree}}),
+	{Name: "pg_options_to_table", Dialect: Postgres, Params: []Param{{Kind: vec.Array}},
+		Result: columns(vec.Field{Name: "option_name", Type: vec.Of(vec.Text)}, vec.Field{Name: "option_value", Type: vec.Of(vec.Text)}), Rows: options},
+}
+
+// options takes an array of name=value apart.
+func options(_ *Ctx, _ []vec.Type, args []vec.Value, yield func([]vec.Value) bool) error {
+	opts, _ := args[0].([]vec.Value)
+	for _, o := range opts {
+		text, _ := o.(string)
+		name, value, ok := strings.Cut(text, "=")
+		row := []vec.Value{name, nil}
+		if ok {
+			row[1] = value
+		}
+		if !yield(row) {
+			break
+		}
+	}
+	return nil
 }
 
 // empty is a table function that asks for what does not exist here.
