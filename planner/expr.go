@@ -20,6 +20,10 @@ type binder struct {
 	depth int
 	// stream is set while a continuous query is bound: tables are changes.
 	stream bool
+	// push is set while a push query is bound: one task sees all rows.
+	push bool
+	// sink is the target of the query being bound, until its SELECT takes it.
+	sink *sink
 	// onScan is told of every relation that is read.
 	onScan func(*plan.Scan)
 }
@@ -62,6 +66,7 @@ const (
 	tableBase  = 3 << 20
 	// A GROUPING(...) stands for a column of the grouped row.
 	groupingBase = 4 << 20
+	boundBase    = 5 << 20 // start and end of the WINDOW clause
 )
 
 func (x *exprs) bindAll(es []ast.Expr) ([]plan.Expr, error) {
@@ -186,13 +191,28 @@ func (x *exprs) column(e *ast.Column) (plan.Expr, error) {
 				return fieldOf(base.expr(lvl), e.Parts[1].S, e.Pos())
 			}
 		}
-		return nil, err
+		return nil, x.unresolved(e, err)
 	}
 	out := c.expr(level)
 	if col, ok := out.(*plan.Col); ok && x.collect != nil && !x.inAgg {
 		x.collect.pos[col] = e.Pos()
 	}
 	return out, nil
+}
+
+// unresolved gives the error for an unknown column ksqlDB's words.
+func (x *exprs) unresolved(e *ast.Column, err error) error {
+	pe, ok := err.(*pgerr.Error)
+	if !ok || x.env.Dialect != ast.KSQL {
+		return err
+	}
+	switch text, _ := exprText(e, ast.KSQL); pe.Code {
+	case pgerr.UndefinedColumn:
+		pe.Msg = x.clause + " column '" + text + "' cannot be resolved."
+	case pgerr.UndefinedTable:
+		pe.Msg = "'" + e.Parts[0].S + "' is not a valid stream/table name or alias."
+	}
+	return pe
 }
 
 func number(e *ast.Number, d ast.Dialect) (plan.Expr, error) {

@@ -448,6 +448,11 @@ func (b *binder) join(t *ast.Join, sc *scope) (plan.Node, []scopeCol, error) {
 		m.table, m.schema = "", ""
 		merged = append(merged, m)
 	}
+	if b.stream && b.env.Dialect == ast.KSQL {
+		if err := b.ksqlJoin(t, lcols, rcols); err != nil {
+			return nil, nil, err
+		}
+	}
 	if t.On != nil {
 		if on, err = x.condition(t.On); err != nil {
 			return nil, nil, err
@@ -456,7 +461,12 @@ func (b *binder) join(t *ast.Join, sc *scope) (plan.Node, []scopeCol, error) {
 	if both.correlated && sc.outer != nil {
 		sc.correlated = true
 	}
-	node, err := b.joinNode(t, kind, l, r, on)
+	var node plan.Node
+	if b.stream {
+		node, err = b.streamJoin(t, kind, l, r, on, lcols, rcols)
+	} else {
+		node, err = b.joinNode(t, kind, l, r, on)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

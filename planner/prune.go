@@ -84,6 +84,26 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 		r, rto := prune(r, right)
 		to := concat(lto, rto, len(l.Columns()))
 		return &plan.Apply{Kind: n.Kind, L: l, R: r, On: move(n.On, to)}, to
+	case *plan.Upsert:
+		below := grown(need)
+		for _, k := range n.Keys {
+			below[k] = true
+		}
+		in, to := prune(n.In, below)
+		c := &plan.Upsert{In: in}
+		for _, k := range n.Keys {
+			c.Keys = append(c.Keys, to[k])
+		}
+		return c, to
+	case *plan.Repartition:
+		below := grown(need)
+		for _, k := range n.Keys {
+			mark(below, k)
+		}
+		in, to := prune(n.In, below)
+		c := *n
+		c.In, c.Keys = in, moveAll(n.Keys, to)
+		return &c, to
 	case *plan.Unnest:
 		width := len(n.In.Columns())
 		below := grown(need[:width])
@@ -129,10 +149,6 @@ func pruneInputs(n plan.Node) plan.Node {
 		c := *n
 		c.In = whole(n.In)
 		return &c
-	case *plan.Upsert:
-		return &plan.Upsert{In: whole(n.In), Keys: n.Keys}
-	case *plan.Repartition:
-		return &plan.Repartition{In: whole(n.In), Keys: n.Keys}
 	}
 	return n
 }

@@ -28,6 +28,8 @@ type scopeCol struct {
 	// generated keys. covered ones are found only when qualified: the originals
 	// of a column merged by USING.
 	hidden, covered bool
+	// made columns hold an expression of PARTITION BY: their names are free.
+	made bool
 	// key marks the key columns of a relation (streaming plans need them).
 	key bool
 	// pseudo is set for ROWTIME and its like.

@@ -39,14 +39,14 @@ type output struct {
 }
 
 func (b *binder) selectQuery(q *ast.Select, sc *scope) (plan.Node, error) {
-	if !b.stream {
-		switch {
-		case q.Window != nil:
-			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "a WINDOW clause is for continuous queries").At(q.Window.Pos()).
-				Hintf("Add EMIT CHANGES, or group by an expression over the time column.")
-		case len(q.Partition) > 0:
-			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "PARTITION BY is for continuous queries").At(q.Partition[0].Pos())
-		}
+	switch {
+	case b.stream:
+		return b.streamSelect(q, sc)
+	case q.Window != nil:
+		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "a WINDOW clause is for continuous queries").At(q.Window.Pos()).
+			Hintf("Add EMIT CHANGES, or group by an expression over the time column.")
+	case len(q.Partition) > 0:
+		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "PARTITION BY is for continuous queries").At(q.Partition[0].Pos())
 	}
 	s, err := b.bindSelect(q, sc)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *selection) items() error {
 			for _, c := range cols {
 				col := c.expr(0)
 				s.collect.pos[col.(*plan.Col)] = e.Pos()
-				s.outs = append(s.outs, output{e: col, name: c.name, pos: e.Pos(), key: c.key, pseudo: c.pseudo})
+				s.outs = append(s.outs, output{e: col, name: s.columnName(c, true), pos: e.Pos(), key: c.key, pseudo: c.pseudo})
 			}
 			continue
 		case *ast.Field:
@@ -168,6 +168,9 @@ func (s *selection) nameOf(e ast.Expr, unnamed *int) string {
 	if s.env.Dialect == ast.KSQL {
 		switch e := e.(type) {
 		case *ast.Column:
+			if c, level, err := s.sc.lookup(e.Parts, 0); err == nil && level == 0 {
+				return s.columnName(c, false)
+			}
 			return e.Parts[len(e.Parts)-1].S
 		case *ast.Field:
 			name := e.Name.S
@@ -179,7 +182,7 @@ func (s *selection) nameOf(e ast.Expr, unnamed *int) string {
 		for {
 			name := "KSQL_COL_" + itoa(*unnamed)
 			*unnamed++
-			if c, _ := s.sc.find([]ast.Name{{S: name}}, 0); c == nil {
+			if c, _ := s.sc.find([]ast.Name{{S: name}}, 0); c == nil || c.made {
 				return name
 			}
 		}
@@ -188,6 +191,22 @@ func (s *selection) nameOf(e ast.Expr, unnamed *int) string {
 		return n
 	}
 	return "?column?"
+}
+
+// columnName names an output that is a plain column. Over a join, ksqlDB puts the
+// table's name before it if another table has a column of that name, and always
+// where it comes from a star.
+func (s *selection) columnName(c *scopeCol, star bool) string {
+	if s.env.Dialect != ast.KSQL || c.table == "" {
+		return c.name
+	}
+	for i := range s.sc.cols {
+		o := &s.sc.cols[i]
+		if o.table != "" && o.table != c.table && (star || o.name == c.name) {
+			return c.table + "_" + c.name
+		}
+	}
+	return c.name
 }
 
 func (s *selection) taken(name string) bool {
@@ -392,8 +411,10 @@ func (s *selection) group(window *plan.Window) error {
 			switch e := e.(type) {
 			case *plan.Col:
 				switch {
+				case depth == 0 && e.Index >= boundBase:
+					return &plan.Col{Index: len(s.keys) + e.Index - boundBase, Name: e.Name, T: e.T}
 				case depth > 0 || e.Index >= windowBase && e.Index < groupingBase:
-				case e.Index >= groupingBase:
+				case e.Index >= groupingBase && e.Index < boundBase:
 					return &plan.Col{Index: base + len(s.collect.aggs) + e.Index - groupingBase, Name: e.Name, T: e.T}
 				case e.Index >= aggBase:
 					return &plan.Col{Index: base + e.Index - aggBase, Name: e.Name, T: e.T}

@@ -205,10 +205,15 @@ type (
 		Keys []int
 	}
 	// Repartition sends rows where their keys belong. The planner's last pass
-	// cuts stages here; no operator sees one.
+	// cuts stages here; no operator sees one. Without keys the rows stay where
+	// they are, and have no key any more.
 	Repartition struct {
 		In   Node
 		Keys []Expr
+		// Partitions is among how many tasks rows are spread. Format encodes the
+		// keys for Kafka's partitioner; a Name of "" leaves it to the stage.
+		Partitions int32
+		Format     Format
 	}
 	// WindowFuncs computes OVER expressions, appended to the input's columns.
 	WindowFuncs struct {

@@ -22,8 +22,12 @@ type StageInput struct {
 	Source Node
 	// Keys, if not nil, tell to which task a row goes: every task pulls its rows
 	// from all partitions. Otherwise task p reads partition p alone.
+	// They are over the columns of Source.
 	Keys []Expr
-	// Scope of Keys: over the columns of Source.
+	// Format encodes the keys for Kafka's partitioner. It has to be that of the
+	// topics which the stage reads without keys, so that equal keys meet. With a
+	// Name of "" any encoding will do.
+	Format Format
 }
 
 // Scan returns the Scan at the bottom of the input.

@@ -145,7 +145,9 @@ func rewriteNode(n Node, depth int, f func(Expr, int) Expr) Node {
 	case *Upsert:
 		return &Upsert{node(n.In), n.Keys}
 	case *Repartition:
-		return &Repartition{node(n.In), list(n.Keys)}
+		c := *n
+		c.In, c.Keys = node(n.In), list(n.Keys)
+		return &c
 	case *WindowFuncs:
 		c := *n
 		c.In = node(n.In)
