@@ -208,7 +208,7 @@ func (u *unit) newScatter(i int, p int32, log Log, tasks []*task) (*scatter, err
 	if s.tail, err = u.q.newTail(id, in, p, log, s.cur, false, u.q.host.Report); err != nil {
 		return nil, err
 	}
-	if s.enc, err = keyEncoder(u.stage.plan, in.Keys); err != nil {
+	if s.enc, err = keyEncoder(in.StageInput); err != nil {
 		return nil, err
 	}
 	env := u.q.env(id)

@@ -65,20 +65,19 @@ func newLane(log Log, wake chan struct{}, from storage.Offset) *lane {
 }
 
 // keyEncoder returns the encoder of what Kafka's partitioner hashes for rows of
-// the stage: the key of the sink if the keys are its fields, otherwise the row
-// encoding of the keys.
-func keyEncoder(st *plan.Stage, keys []plan.Expr) (format.Encoder, error) {
-	f := st.Sink.Codec.Key
-	same := len(f.Fields) == len(keys)
-	for i := 0; same && i < len(keys); i++ {
-		same = f.Fields[i].Type.Kind == keys[i].Type().Kind
+// an input: in the format that the plan names, else the row encoding of the keys.
+func keyEncoder(in *plan.StageInput) (format.Encoder, error) {
+	s := source.Spec(in.Format)
+	if s.Name == "" {
+		s = format.Spec{Name: format.Native}
 	}
-	if same && len(keys) > 0 {
-		return format.NewEncoder(source.Spec(f))
-	}
-	s := format.Spec{Name: format.Native}
-	for _, k := range keys {
-		s.Fields = append(s.Fields, vec.Field{Type: k.Type()})
+	s.Fields = s.Fields[:0:0]
+	for i, k := range in.Keys {
+		f := vec.Field{Type: k.Type()}
+		if i < len(in.Format.Fields) {
+			f.Name = in.Format.Fields[i].Name
+		}
+		s.Fields = append(s.Fields, f)
 	}
 	return format.NewEncoder(s)
 }

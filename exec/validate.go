@@ -33,8 +33,10 @@ func Validate(q *plan.Query, params ...vec.Value) error {
 					return err
 				}
 			}
-			if _, err := keyEncoder(st, in.Keys); err != nil {
-				return err
+			if in.Keys != nil {
+				if _, err := keyEncoder(in); err != nil {
+					return err
+				}
 			}
 		}
 		env := &stream.Env{Old: st.Sink.Changes, Params: params}
