@@ -67,7 +67,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(startCommand(), demoCommand(), versionCommand())
+	root.AddCommand(startCommand(), demoCommand(), debugCommand(), versionCommand())
 	return root
 }
 
