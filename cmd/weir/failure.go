@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirdb/weir/engine"
 	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/storage"
 )
 
 // listenError says that an address cannot be listened on.
@@ -28,7 +29,7 @@ func explain(err error) string {
 	switch {
 	case errors.As(err, &listening):
 		return explainListen(listening)
-	case errors.Is(err, engine.ErrForeign), errors.Is(err, engine.ErrNewer):
+	case errors.Is(err, engine.ErrForeign), errors.Is(err, engine.ErrNewer), errors.Is(err, storage.ErrForeign), errors.Is(err, storage.ErrNewer):
 		return oneLine(err.Error()) + "; give another one with --data"
 	case errors.Is(err, syscall.EAGAIN), strings.Contains(err.Error(), "lock held by current process"):
 		return oneLine(err.Error()) + "; another weir is running on this data directory"
