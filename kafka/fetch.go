@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,6 +37,12 @@ func (c *conn) fetch(ctx context.Context, correlation int32, r *kmsg.FetchReques
 	if len(parts) > maxFetchParts {
 		return c.fetchError(correlation, r, InvalidRequest)
 	}
+	buf := responses.Get().(*[]byte)
+	defer func() {
+		if cap(*buf) <= pooledResponse {
+			responses.Put(buf)
+		}
+	}()
 	deadline := time.Now().Add(timeout(r.MaxWaitMillis))
 	failed := slices.ContainsFunc(parts, func(p fetchPart) bool { return p.code != none })
 	for {
@@ -44,15 +51,23 @@ func (c *conn) fetch(ctx context.Context, correlation int32, r *kmsg.FetchReques
 				p.changed = p.log.Changed() // before looking, so that nothing is missed
 			}
 		}
-		n, bad := c.readParts(begin(c.out, correlation, r.Version >= 12), r, parts)
+		var n int
+		var bad bool
+		*buf, n, bad = c.readParts(begin(*buf, correlation, r.Version >= 12), r, parts)
 		if failed || bad || n >= int(r.MinBytes) || len(parts) == 0 && r.MinBytes <= 0 || !time.Now().Before(deadline) {
-			return c.write(c.out)
+			return c.write(*buf)
 		}
 		if !waitForBytes(ctx, parts, int(r.MinBytes)-n, deadline) {
 			return ctx.Err()
 		}
 	}
 }
+
+// responses are buffers for responses with records. They are pooled, and not each connection's own, because most
+// consumers have nothing to read most of the time.
+var responses = sync.Pool{New: func() any { return new([]byte) }}
+
+const pooledResponse = 8 << 20
 
 // maxFetchParts is what one select can wait for, and a little less.
 const maxFetchParts = 60000
@@ -110,12 +125,12 @@ func (c *conn) served(t Topic, ok bool, partition, epoch int32) (Log, int32, Cod
 	return log, now, none
 }
 
-// readParts writes the response to c.out, behind what begin put into b. It returns how many bytes of records there
-// are, and whether a partition has an error to tell.
+// readParts appends the response to what begin put into b. It returns how many bytes of records there are, and
+// whether a partition has an error to tell.
 //
 //	throttle error (7+) session (7+) [topics: name | id (13+) [partitions: index error high_watermark
 //	last_stable_offset log_start (5+) [aborted] preferred_replica (11+) records]]
-func (c *conn) readParts(b []byte, r *kmsg.FetchRequest, parts []fetchPart) (n int, bad bool) {
+func (c *conn) readParts(b []byte, r *kmsg.FetchRequest, parts []fetchPart) (_ []byte, n int, bad bool) {
 	flexible := r.Version >= 12
 	b = fetchHead(b, r.Version, none)
 	b = appendLength(b, flexible, len(r.Topics))
@@ -138,8 +153,7 @@ func (c *conn) readParts(b []byte, r *kmsg.FetchRequest, parts []fetchPart) (n i
 		parts = parts[len(rt.Partitions):]
 		b = appendTags(b, flexible)
 	}
-	c.out = appendTags(b, flexible)
-	return n, bad
+	return appendTags(b, flexible), n, bad
 }
 
 func fetchHead(b []byte, version int16, code Code) []byte {
@@ -214,7 +228,7 @@ func (c *conn) readRecords(p *fetchPart, b []byte, flexible bool, room int, firs
 	at := len(b) + width
 	guess := 0 // how much room to make: records are small, mostly
 	if behind := int64(p.log.End()) - p.req.FetchOffset; p.req.FetchOffset >= 0 && behind > 0 {
-		guess = min(limit, int(min(behind, keptBuffer))<<10, keptBuffer/2)
+		guess = min(limit, int(min(behind, 1<<20))<<10, pooledResponse/4)
 	}
 	b = slices.Grow(b, width+guess+batch.HeaderLen)
 	records, err := p.log.Read(storage.Offset(p.req.FetchOffset), limit, b[at:at])
