@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirdb/weir/storage"
-	"github.com/weirdb/weir/storage/batch"
 )
 
 // fetchPart is one partition of a Fetch, in the order asked for.
@@ -230,7 +229,7 @@ func (c *conn) readRecords(p *fetchPart, b []byte, flexible bool, room int, firs
 	if behind := int64(p.log.End()) - p.req.FetchOffset; p.req.FetchOffset >= 0 && behind > 0 {
 		guess = min(limit, int(min(behind, 1<<20))<<10, pooledResponse/4)
 	}
-	b = slices.Grow(b, width+guess+batch.HeaderLen)
+	b = slices.Grow(b, width+guess+readAhead)
 	records, err := p.log.Read(storage.Offset(p.req.FetchOffset), limit, b[at:at])
 	if err != nil {
 		p.code = c.code(err, "Fetch")
@@ -252,6 +251,9 @@ func (c *conn) readRecords(p *fetchPart, b []byte, flexible bool, room int, firs
 	}
 	return append(b, records...), got
 }
+
+// readAhead is how much more than it gives a log may read into the buffer: up to where its index points.
+const readAhead = 32 << 10
 
 // lengthWidth is how many bytes the length n takes.
 func lengthWidth(flexible bool, n int) int {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -59,7 +60,7 @@ func (c *conn) nodeByID(id int32, err error) (int32, string, int32, error) {
 
 // coordinates tells whether this node serves the group.
 func (c *conn) coordinates(group string) Code {
-	if group == "" {
+	if group == "" || strings.IndexByte(group, 0) >= 0 {
 		return InvalidGroupID
 	}
 	node, err := c.s.cfg.Broker.Coordinator(group)

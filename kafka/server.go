@@ -27,7 +27,7 @@ type Config struct {
 	FrameTimeout time.Duration // for the rest of a request, once it began, and for 1 MiB of a response; 0 means 1 min
 
 	NoAutoCreate  bool  // Metadata does not create the topics that are asked for
-	MaxPartitions int32 // of a topic that a client makes; 0 means 1000
+	MaxPartitions int32 // of a topic that a client makes; 0 means 1024
 	MaxTopicName  int   // bytes; 0 means 249
 
 	MaxGroups         int           // groups with members; 0 means 10000
@@ -50,7 +50,7 @@ func (c Config) withDefaults() Config {
 	c.InFlight = cmp.Or(c.InFlight, 64)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 10*time.Minute)
 	c.FrameTimeout = cmp.Or(c.FrameTimeout, time.Minute)
-	c.MaxPartitions = cmp.Or(c.MaxPartitions, 1000)
+	c.MaxPartitions = cmp.Or(c.MaxPartitions, 1024)
 	c.MaxTopicName = cmp.Or(c.MaxTopicName, 249)
 	c.MaxGroups = cmp.Or(c.MaxGroups, 10000)
 	c.MaxGroupSize = cmp.Or(c.MaxGroupSize, 1000)
