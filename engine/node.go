@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,6 +100,7 @@ type Node struct {
 	sup     *supervisor
 	errlog  *errorLog
 	clients sessions
+	cluster string // names the cluster to Kafka clients
 
 	stop context.CancelFunc
 	wait sync.WaitGroup
@@ -106,9 +108,10 @@ type Node struct {
 
 // identity is the file that makes a directory a node's.
 type identity struct {
-	Format int
-	ID     string
-	Shards uint32
+	Format  int
+	ID      string
+	Shards  uint32
+	Cluster string // random: two clusters differ
 }
 
 // layout is the version of the directory: identity, journal, storage.
@@ -133,7 +136,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Logger}
+	n := &Node{cfg: cfg, log: cfg.Logger, cluster: id.Cluster}
 	path := func(name string) string { return cfg.FS.PathJoin(cfg.Dir, name) }
 	n.store, err = storage.Open(storage.Config{
 		FS: cfg.FS, Dir: path("storage"), CheckpointEvery: cfg.CheckpointEvery, Logger: storageLogger{cfg.Logger},
@@ -229,7 +232,7 @@ func identify(cfg *Config) (identity, error) {
 	} else if len(entries) > 0 {
 		return identity{}, fmt.Errorf("%s: %w", cfg.Dir, ErrForeign)
 	}
-	id := identity{Format: layout, ID: cfg.ID, Shards: cfg.Shards}
+	id := identity{Format: layout, ID: cfg.ID, Shards: cfg.Shards, Cluster: rand.Text()}
 	b, err := json.Marshal(id)
 	if err != nil {
 		return id, err

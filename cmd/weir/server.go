@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/weirdb/weir/engine"
+	"github.com/weirdb/weir/kafka"
 	"github.com/weirdb/weir/pgwire"
 	"github.com/weirdb/weir/registry"
 )
@@ -109,6 +110,8 @@ func (s *server) run(ctx context.Context, ready func(addresses) error) (err erro
 	doors, ctx := errgroup.WithContext(ctx)
 	pg := pgwire.New(pgwire.Config{Backend: node.Backend(), TLS: s.cfg.tls, Log: s.cfg.log})
 	doors.Go(func() error { return pg.Serve(ctx, s.pg) })
+	kf := kafka.New(kafka.Config{Broker: node.Broker(), Log: s.cfg.log})
+	doors.Go(func() error { return kf.Serve(ctx, s.kafka) })
 	doors.Go(func() error { return serveHTTP(ctx, s.registry, registry.Handler(), s.cfg.log) })
 	doors.Go(func() error { return serveHTTP(ctx, s.http, s.console(ctx, node), s.cfg.log) })
 	doors.Go(func() error { return ready(s.addresses()) })
