@@ -110,7 +110,8 @@ func (m *meta) ready(ctx context.Context) error {
 		lead, changed := m.group.Leadership()
 		if lead.Self {
 			err := m.group.Barrier(ctx)
-			if err == nil || !errors.Is(err, replication.ErrNotLeader) {
+			lost := errors.Is(err, replication.ErrNotLeader) || errors.Is(err, replication.ErrUncertain)
+			if !lost || ctx.Err() != nil {
 				return err
 			}
 		} else if lead.Leader.ID != "" {
