@@ -40,7 +40,8 @@ type cluster struct {
 	voters []replication.Voter
 	nodes  []*node
 	steps  *steps
-	wild   atomic.Bool // nodes may crash at syncs
+	wild   atomic.Bool    // nodes may crash at syncs
+	work   sync.WaitGroup // what trouble has left running
 
 	mu     sync.Mutex
 	faults []string
@@ -92,6 +93,7 @@ func simulate(t *testing.T, seed uint64, size int, b bug, f func(c *cluster)) (f
 		})
 		stop()
 		running.Wait()
+		c.work.Wait()
 		faults = c.faults
 		t.Log(c.count)
 	})
@@ -276,6 +278,7 @@ func (c *cluster) until(what string, try func() error) {
 // settle ends all trouble and waits until every node is up and has applied what
 // is committed.
 func (c *cluster) settle() {
+	c.work.Wait()
 	c.wild.Store(false)
 	for _, n := range c.nodes {
 		if d := n.disk.Load(); d != nil {
