@@ -20,6 +20,10 @@ const (
 	numWords
 )
 
+// maxSpare is how many tables of closed panes wait for new ones: as many windows as
+// usually close and open together.
+const maxSpare = 4
+
 // noTime is the stream time before the first record.
 const noTime = math.MinInt64
 
@@ -34,6 +38,7 @@ type aggregate struct {
 	saved int64   // as last saved
 	// dropped are panes that closed since the last save.
 	dropped []*pane
+	spare   []*table.Table // of panes that are gone, empty
 
 	cells   []cell // of the batch: one per row and window
 	touched []*pane
@@ -46,6 +51,7 @@ type aggregate struct {
 type groupSpec struct {
 	env       *Env
 	op        uint16
+	base      storage.Space // stream time and the list of panes
 	window    *plan.Window
 	keys      []*Expr
 	keyTypes  []vec.Type
@@ -119,7 +125,7 @@ func (c *Chain) buildAggregate(n *plan.Aggregate, old bool, out Output) error {
 }
 
 func newGroupSpec(n *plan.Aggregate, c *Chain, id uint16, old bool) (*groupSpec, error) {
-	s := &groupSpec{env: c.env, op: id, window: n.Window, overTable: n.OverTable, keepEmpty: n.KeepEmpty, old: old}
+	s := &groupSpec{env: c.env, op: id, base: storage.OperatorSpaces(c.env.Task, id), window: n.Window, overTable: n.OverTable, keepEmpty: n.KeepEmpty, old: old}
 	for _, k := range n.Keys {
 		x, err := c.env.Expr(k)
 		if err != nil {
@@ -272,7 +278,12 @@ func (a *aggregate) pane(s int64) *pane {
 }
 
 func (a *aggregate) newPane(s int64) *pane {
-	p := &pane{start: s, space: storage.PaneSpace(a.env.Task, a.op, s), tab: table.New(a.tableConfig(numWords))}
+	p := &pane{start: s, space: storage.PaneSpace(a.env.Task, a.op, s)}
+	if n := len(a.spare); n > 0 {
+		p.tab, a.spare = a.spare[n-1], a.spare[:n-1]
+	} else {
+		p.tab = table.New(a.tableConfig(numWords))
+	}
 	a.panes[s] = p
 	i, _ := slices.BinarySearchFunc(a.order, s, func(p *pane, s int64) int {
 		switch {
@@ -518,6 +529,10 @@ func (a *aggregate) close() error {
 		if !p.isNew {
 			a.dropped = append(a.dropped, p)
 		}
+		if len(a.spare) < maxSpare {
+			p.tab.Reset()
+			a.spare = append(a.spare, p.tab)
+		}
 	}
 	a.order = slices.Delete(a.order, 0, n)
 	return nil
@@ -591,17 +606,17 @@ func paneRow(start int64) []byte {
 }
 
 func (a *aggregate) save(m *storage.Mutations) {
-	base := storage.OperatorSpaces(a.env.Task, a.op)
 	for _, p := range a.dropped {
 		m.DropSpace(p.space)
-		m.Delete(base, paneRow(p.start))
+		m.Delete(a.base, paneRow(p.start))
 		for _, c := range a.aggs {
 			c.dropPane(m, p.start)
 		}
 	}
 	a.dropped = a.dropped[:0]
 	if a.now != a.saved {
-		m.Set(base, rowTime, binary.LittleEndian.AppendUint64(nil, uint64(a.now)))
+		a.bufs.state = binary.LittleEndian.AppendUint64(a.bufs.state[:0], uint64(a.now))
+		m.Set(a.base, rowTime, a.bufs.state)
 		a.saved = a.now
 	}
 	for _, p := range a.order {
@@ -611,7 +626,7 @@ func (a *aggregate) save(m *storage.Mutations) {
 		}
 		if p.isNew {
 			p.isNew = false
-			m.Set(base, paneRow(p.start), nil)
+			m.Set(a.base, paneRow(p.start), nil)
 		}
 		a.savePane(m, p, dirty)
 		for _, c := range a.aggs {
@@ -635,10 +650,9 @@ func (a *aggregate) savePane(m *storage.Mutations, p *pane, dirty []uint32) {
 }
 
 func (a *aggregate) load(r Reader) error {
-	base := storage.OperatorSpaces(a.env.Task, a.op)
 	var bad error
 	var starts []int64
-	err := r.Scan(base, nil, nil, func(key, value []byte) bool {
+	err := r.Scan(a.base, nil, nil, func(key, value []byte) bool {
 		switch {
 		case string(key) == string(rowTime) && len(value) == 8:
 			a.now = int64(binary.LittleEndian.Uint64(value))

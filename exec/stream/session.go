@@ -45,10 +45,14 @@ type session struct {
 	list     []byte
 	key      []byte
 	state    []byte
-	one      struct {
-		groups [1]uint32
-		rows   [1]uint16
-	}
+	one      single // being added
+	shown    single // being written
+}
+
+// single is the arguments of a call for one row.
+type single struct {
+	groups [1]uint32
+	rows   [1]uint16
 }
 
 // span is a session: its bounds, both inclusive, and its group.
@@ -267,7 +271,8 @@ func (a *session) drop(s span) {
 // write computes a session's row of the output.
 func (a *session) write(n int, start, end int64, g uint32) {
 	nk := len(a.keys)
-	groups, rows := [1]uint32{g}, [1]uint16{uint16(n)}
+	groups, rows := &a.shown.groups, &a.shown.rows
+	groups[0], rows[0] = g, uint16(n)
 	if nk > 0 {
 		a.tab.KeyColumns(groups[:], rows[:], a.res.cols[:nk])
 	}
@@ -428,7 +433,8 @@ func (a *session) flush() error { return nil }
 
 func (a *session) save(m *storage.Mutations) {
 	if a.now != a.saved {
-		m.Set(storage.OperatorSpaces(a.env.Task, a.op), rowTime, binary.LittleEndian.AppendUint64(nil, uint64(a.now)))
+		a.state = binary.LittleEndian.AppendUint64(a.state[:0], uint64(a.now))
+		m.Set(a.base, rowTime, a.state)
 		a.saved = a.now
 	}
 	for _, g := range a.tab.Dirty() {
@@ -451,7 +457,7 @@ func (a *session) save(m *storage.Mutations) {
 }
 
 func (a *session) load(r Reader) error {
-	err := r.Scan(storage.OperatorSpaces(a.env.Task, a.op), nil, nil, func(key, value []byte) bool {
+	err := r.Scan(a.base, nil, nil, func(key, value []byte) bool {
 		if string(key) == string(rowTime) && len(value) == 8 {
 			a.now = int64(binary.LittleEndian.Uint64(value))
 			a.saved = a.now
