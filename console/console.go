@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -98,6 +99,8 @@ func Handler(cfg Config) http.Handler {
 	return m
 }
 
+var gcTotal = regexp.MustCompile(`^/cpu/classes/gc/total:`)
+
 func metrics(cfg Config) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -106,7 +109,9 @@ func metrics(cfg Config) *prometheus.Registry {
 	})
 	info.Set(1)
 	reg.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
+		// With the share of garbage collection in the CPU time, which make bench prints.
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: gcTotal})),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), info,
 		overviewCollector{cfg.Overview},
 	)
 	return reg
