@@ -161,9 +161,6 @@ func (s *session) copyFrom(cat *catalog.Catalog, a *ast.Copy, how *pgwire.Copy) 
 				}
 			}
 		}
-		if err := sink.flush(ctx, false); err != nil {
-			return nil, err
-		}
 		return done("COPY " + itoa(sink.count)), nil
 	}}, nil
 }

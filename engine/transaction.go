@@ -23,6 +23,7 @@ type transaction struct {
 	began  time.Time
 	writes []write
 	bytes  int
+	open   *rowSink // may have rows that came after writes; nil: there are none
 	// settings are those that the block changed, with their values before it.
 	settings map[string]setBack
 }
@@ -76,10 +77,36 @@ func (t *transaction) add(topic *catalog.Topic, partition int32, batches []byte)
 	return nil
 }
 
-func (t *transaction) discard() { t.writes, t.bytes = nil, 0 }
+// takeFrom makes r the sink that may have rows which are not handed over.
+func (t *transaction) takeFrom(r *rowSink) error {
+	if t.open == r {
+		return nil
+	}
+	if err := t.handOver(); err != nil {
+		return err
+	}
+	r.discard() // what a statement left behind that failed
+	t.open = r
+	return nil
+}
+
+// handOver takes over the rows of the open sink.
+func (t *transaction) handOver() error {
+	r := t.open
+	if r == nil {
+		return nil
+	}
+	t.open = nil
+	return r.hand()
+}
+
+func (t *transaction) discard() { t.writes, t.bytes, t.open = nil, 0, nil }
 
 // commit writes everything and waits until it is committed.
 func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durability) error {
+	if err := t.handOver(); err != nil {
+		return err
+	}
 	writes, block := t.writes, t.block
 	t.discard()
 	if len(writes) == 0 {

@@ -46,8 +46,8 @@ func (s *session) delete(cat *catalog.Catalog, a *ast.Delete, params []vec.Type)
 	return s.write(cat, env, w, "DELETE"), nil
 }
 
-// write is a command that writes rows. Every statement has its own encoders, so
-// that a command may run more than once.
+// write is a command that writes rows. Its encoders are made when it first runs
+// and serve every later run.
 func (s *session) write(cat *catalog.Catalog, env *planner.Env, w *planner.Write, verb string) *command {
 	_ = settled(env.Params)
 	c := &command{params: env.Params}
@@ -59,25 +59,30 @@ func (s *session) write(cat *catalog.Catalog, env *planner.Env, w *planner.Write
 		c.columns = columnsOf(outCols)
 	}
 	topic, _ := cat.Topic(w.Relation.Topic)
+	var sink *rowSink
 	c.run = func(ctx context.Context, args pgwire.Args) (pgwire.Result, error) {
 		if w.Placed && s.tx.block {
 			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "_partition and _offset are not known before COMMIT").
 				Hintf("Use INSERT ... RETURNING outside of a transaction block.")
 		}
+		if sink == nil {
+			var err error
+			if sink, err = newRowSink(s, w, topic); err != nil {
+				return nil, err
+			}
+		}
 		in, err := s.bounded(ctx, w.Source, args.Params)
 		if err != nil {
 			return nil, err
 		}
-		sink, err := newRowSink(s, w, topic)
-		if err != nil {
-			in.Close()
-			return nil, err
-		}
+		sink.begin()
 		if err := drain(ctx, in, sink.write); err != nil {
 			return nil, err
 		}
-		if err := sink.flush(ctx, w.Placed); err != nil {
-			return nil, err
+		if w.Placed {
+			if err := sink.flush(ctx); err != nil {
+				return nil, err
+			}
 		}
 		if outCols == nil {
 			return done(verb + " " + itoa(sink.count)), nil
@@ -87,7 +92,9 @@ func (s *session) write(cat *catalog.Catalog, env *planner.Env, w *planner.Write
 	return c
 }
 
-// A rowSink checks rows, encodes them and hands them to the transaction.
+// A rowSink checks rows, encodes them and hands them to the session's transaction:
+// when there are many, when rows of another sink come, or when it commits. So the
+// rows of one statement that runs many times in a pipeline share record batches.
 type rowSink struct {
 	s      *session
 	w      *planner.Write
@@ -98,8 +105,11 @@ type rowSink struct {
 	returning []*eval.Evaluator
 	kept      []*vec.Batch // rows for RETURNING, until their places are known
 	returned  [][]vec.Value
-	pending   int // rows since the last flush
+	pending   int // rows that are encoded and not handed over
 }
+
+// begin begins a statement.
+func (r *rowSink) begin() { r.count, r.kept, r.returned = 0, nil, nil }
 
 func newRowSink(s *session, w *planner.Write, topic *catalog.Topic) (*rowSink, error) {
 	writer, err := exec.NewWriter(&w.Sink)
@@ -153,6 +163,9 @@ func (r *rowSink) write(b *vec.Batch) error {
 			b.Ops[i] = vec.Delete
 		}
 	}
+	if err := r.s.tx.takeFrom(r); err != nil {
+		return err
+	}
 	if err := r.writer.Write(b); err != nil {
 		return err
 	}
@@ -164,7 +177,7 @@ func (r *rowSink) write(b *vec.Batch) error {
 		}
 		r.kept = append(r.kept, ownedCopy(b))
 	}
-	if r.pending >= maxWriteRows && !r.w.Placed {
+	if (r.pending >= maxWriteRows || r.writer.Bytes() >= maxAppend) && !r.w.Placed {
 		return r.hand()
 	}
 	return nil
@@ -197,16 +210,19 @@ func (r *rowSink) hand() error {
 			return err
 		}
 	}
-	r.writer.Reset()
-	r.pending = 0
+	r.discard()
 	return nil
 }
 
-// flush ends the statement. If places are asked for it writes at once and waits.
-func (r *rowSink) flush(ctx context.Context, placed bool) error {
-	if !placed {
-		return r.hand()
-	}
+// discard forgets what is encoded and not handed over.
+func (r *rowSink) discard() {
+	r.writer.Reset()
+	r.pending = 0
+}
+
+// flush writes the statement's rows at once, waits, and gives what RETURNING asks
+// of their places.
+func (r *rowSink) flush(ctx context.Context) error {
 	out, places, err := r.writer.Finish()
 	if err != nil {
 		return err
@@ -238,7 +254,7 @@ func (r *rowSink) flush(ctx context.Context, placed bool) error {
 		}
 		places = places[n:]
 	}
-	r.writer.Reset()
+	r.discard()
 	return nil
 }
 

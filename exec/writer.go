@@ -18,6 +18,7 @@ type Writer struct {
 	sinks []*sink // by partition; nil until a row goes there
 	next  int32   // partition of the next batch of rows without a key
 	err   error   // of a row that a sink dropped
+	bytes int     // that the sinks hold
 
 	keyCols []*vec.Vec
 	keyBuf  []byte
@@ -80,11 +81,16 @@ func (w *Writer) row(b *vec.Batch, i int) error {
 	for k, c := range w.spec.Value {
 		s.valueCols[k] = b.Cols[c]
 	}
+	before := s.bytes()
 	if err := s.row(b, i); err != nil {
 		return err
 	}
+	w.bytes += s.bytes() - before
 	return w.err
 }
+
+// Bytes is about how much has been written since the last Reset.
+func (w *Writer) Bytes() int { return w.bytes }
 
 // Finish returns what was written since the last Finish, and where each row
 // went, in order of the rows. They are valid until Reset.
@@ -107,5 +113,5 @@ func (w *Writer) Reset() {
 			s.reset()
 		}
 	}
-	w.placed, w.err = w.placed[:0], nil
+	w.placed, w.err, w.bytes = w.placed[:0], nil, 0
 }

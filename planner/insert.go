@@ -133,6 +133,9 @@ func PlanInsert(env *Env, a *ast.Insert) (*Write, error) {
 		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, "rowtime")
 	}
 	w.Source = optimize(p)
+	if passesAll(p) {
+		w.Source = optimize(source)
+	}
 	w.Sink = sinkOf(r, topic)
 	if timeAt >= 0 {
 		w.Sink.TimeColumn = len(r.Columns)
@@ -182,6 +185,20 @@ func (b *binder) insertColumns(r *catalog.Relation, a *ast.Insert) (targets []in
 		targets = append(targets, i)
 	}
 	return targets, timeAt, nil
+}
+
+// passesAll tells whether a projection is its input's columns as they are, as in
+// an INSERT that lists every column in order.
+func passesAll(p *plan.Project) bool {
+	if len(p.Exprs) != len(p.In.Columns()) {
+		return false
+	}
+	for i, e := range p.Exprs {
+		if c, ok := e.(*plan.Col); !ok || c.Index != i {
+			return false
+		}
+	}
+	return true
 }
 
 // insertSource binds what is inserted: as many columns as targets, or fewer if no

@@ -35,10 +35,6 @@ func (v *values) Next() (*vec.Batch, error) {
 	}
 	for i, row := range rows {
 		for j, e := range row {
-			if k, ok := e.(*plan.Const); ok {
-				v.out.Cols[j].Set(i, k.Value)
-				continue
-			}
 			x, err := eval.Const(e, v.env)
 			if err != nil {
 				return nil, err

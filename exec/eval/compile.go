@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/weirdb/weir/internal/fn"
-	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/planner/plan"
 )
@@ -31,10 +30,11 @@ func (c *compiler) compile(e plan.Expr) (node, error) {
 	case *plan.Const:
 		return constantOf(e.T, e.Value), nil
 	case *plan.Param:
-		if e.N < 1 || e.N > len(c.env.Params) {
-			return nil, pgerr.Newf(pgerr.UndefinedParameter, "there is no parameter $%d", e.N)
+		v, err := c.env.param(e)
+		if err != nil {
+			return nil, err
 		}
-		return constantOf(e.T, c.env.Params[e.N-1]), nil
+		return constantOf(e.T, v), nil
 	case *plan.Outer:
 		n := &outer{level: e.Level, index: e.Index}
 		n.out.Type = e.T

@@ -28,6 +28,14 @@ type Env struct {
 	Report func(row int, err error)
 }
 
+// param returns the value of a parameter.
+func (env *Env) param(p *plan.Param) (vec.Value, error) {
+	if p.N < 1 || p.N > len(env.Params) {
+		return nil, pgerr.Newf(pgerr.UndefinedParameter, "there is no parameter $%d", p.N)
+	}
+	return env.Params[p.N-1], nil
+}
+
 // Outer is a row of an enclosing query.
 type Outer struct {
 	Batch *vec.Batch
@@ -46,14 +54,14 @@ func (o *Outer) at(level int) *Outer {
 // An Evaluator is a compiled expression. It is used by one goroutine.
 type Evaluator struct {
 	root node
-	run  run
+	run  *run
 }
 
 // Compile prepares an expression. Types have been checked by whoever bound it.
 func Compile(e plan.Expr, env *Env) (*Evaluator, error) {
-	ev := &Evaluator{}
+	ev := &Evaluator{run: &run{}}
 	ev.run.init(env)
-	c := compiler{env: env, run: &ev.run}
+	c := compiler{env: env, run: ev.run}
 	var err error
 	ev.root, err = c.compile(e)
 	return ev, err
@@ -61,6 +69,12 @@ func Compile(e plan.Expr, env *Env) (*Evaluator, error) {
 
 // Const returns the value of an expression that needs no row, such as a LIMIT.
 func Const(e plan.Expr, env *Env) (vec.Value, error) {
+	switch e := e.(type) {
+	case *plan.Const:
+		return e.Value, nil
+	case *plan.Param:
+		return env.param(e)
+	}
 	ev, err := Compile(e, env)
 	if err != nil {
 		return nil, err
@@ -80,14 +94,14 @@ func (ev *Evaluator) Eval(b *vec.Batch, rows []uint16) (*vec.Vec, error) {
 		return b.Cols[col.index], nil
 	}
 	ev.run.begin()
-	return eval(ev.root, &ev.run, b, rows), ev.run.err
+	return eval(ev.root, ev.run, b, rows), ev.run.err
 }
 
 // Select returns those of the rows listed for which the expression, a condition,
 // is true. The result is valid until the next call, and must not be changed.
 func (ev *Evaluator) Select(b *vec.Batch, rows []uint16) ([]uint16, error) {
 	ev.run.begin()
-	return choose(ev.root, &ev.run, b, rows), ev.run.err
+	return choose(ev.root, ev.run, b, rows), ev.run.err
 }
 
 // A node computes one expression.
