@@ -9,6 +9,7 @@ COUNT     ?= 1
 SEEDS     ?= 20
 FUZZTIME  ?= 30s
 DEMOFLAGS ?=
+BENCHFLAGS ?=
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +42,10 @@ fuzz: ## run each fuzz target for FUZZTIME=30s
 sim: ## run clusters in simulated time, SEEDS=20 of them
 	$(GO) test ./internal/sim -seeds=$(SEEDS)
 
-bench: ## run benchmarks (PKG=./exec/... BENCH=Filter COUNT=10)
+bench: build ## measure a server on this machine's disk (BENCHFLAGS="-run filter -profile DIR")
+	@$(GO) run ./internal/bench -weir ./weir $(BENCHFLAGS)
+
+bench-go: ## run Go benchmarks (PKG=./exec/... BENCH=Filter COUNT=10)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) $(PKG)
 
 bench-compare: ## compare benchmarks with another commit (REF=main PKG=./exec/... COUNT=10)

@@ -34,35 +34,28 @@ func (b *bench) fill(ctx context.Context, name string, partitions int) error {
 	}
 	defer c.Close(ctx)
 	b.filled[name] = true
-	return b.send(ctx, name)
+	return copyBids(ctx, c, name, b.bids)
 }
 
-// send produces all bids to a topic.
+// copyBids writes bids to a stream.
+func copyBids(ctx context.Context, c *pgconn.PgConn, stream string, b *bids) error {
+	_, err := c.CopyFrom(ctx, bytes.NewReader(b.tsv), "COPY "+stream+" FROM STDIN")
+	return err
+}
+
+// send produces all bids to a topic and returns when they are acknowledged.
 func (b *bench) send(ctx context.Context, topic string) error {
-	p, err := b.producer(topic)
+	k, err := b.kafka(kgo.DefaultProduceTopic(topic), kgo.MaxBufferedRecords(100_000))
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	return p.send(ctx, b.bids)
-}
-
-// producer produces bids to one topic.
-type producer struct{ *kgo.Client }
-
-func (b *bench) producer(topic string) (producer, error) {
-	k, err := b.kafka(kgo.DefaultProduceTopic(topic), kgo.MaxBufferedRecords(100_000))
-	return producer{k}, err
-}
-
-// send returns when all of bids is acknowledged.
-func (p producer) send(ctx context.Context, b *bids) error {
+	defer k.Close()
 	var mu sync.Mutex
 	var first error
-	recs := make([]kgo.Record, b.n)
+	recs := make([]kgo.Record, b.bids.n)
 	for i := range recs {
-		recs[i].Value = b.record(i)
-		p.Produce(ctx, &recs[i], func(_ *kgo.Record, err error) {
+		recs[i].Value = b.bids.record(i)
+		k.Produce(ctx, &recs[i], func(_ *kgo.Record, err error) {
 			if err == nil {
 				return
 			}
@@ -73,7 +66,7 @@ func (p producer) send(ctx context.Context, b *bids) error {
 			}
 		})
 	}
-	if err := p.Flush(ctx); err != nil {
+	if err := k.Flush(ctx); err != nil {
 		return err
 	}
 	mu.Lock()
@@ -120,8 +113,7 @@ func (b *bench) copyIn(ctx context.Context) error {
 	}
 	defer c.Close(ctx)
 	return b.line(ctx, name, func() (load, error) {
-		_, err := c.CopyFrom(ctx, bytes.NewReader(b.bids.tsv), "COPY copied FROM STDIN")
-		return load{records: b.bids.n, bytes: len(b.bids.json)}, err
+		return load{records: b.bids.n, bytes: len(b.bids.json)}, copyBids(ctx, c, "copied", b.bids)
 	})
 }
 

@@ -204,7 +204,7 @@ func (b *bench) restarts(ctx context.Context) error {
 		return err
 	}
 	defer c.Close(ctx)
-	if err := b.send(ctx, "numbered"); err != nil {
+	if err := copyBids(ctx, c, "numbered", b.bids); err != nil {
 		return err
 	}
 	for _, sql := range []string{
@@ -266,15 +266,10 @@ func (b *bench) manyKeys(ctx context.Context) error {
 		return err
 	}
 	defer c.Close(ctx)
-	k, err := b.producer("many")
-	if err != nil {
-		return err
-	}
-	defer k.Close()
 	for from := 0; from < b.keys; from += b.bids.n {
 		// Multiplying by an odd number gives every 32-bit number once, in no order.
 		part := makeBids(min(b.bids.n, b.keys-from), from, func(i int) int64 { return int64(uint32(i) * 0x9e3779b1) })
-		if err := k.send(ctx, part); err != nil {
+		if err := copyBids(ctx, c, "many", part); err != nil {
 			return err
 		}
 	}
