@@ -26,7 +26,17 @@ type column struct {
 	index int
 }
 
-func (c *column) eval(_ *run, b *vec.Batch, _ []uint16) *vec.Vec { return b.Cols[c.index] }
+// eval gives the column as it is, or, where a cast says so, under another of the
+// names that PostgreSQL has for its type: how an OID is written depends on it.
+func (c *column) eval(_ *run, b *vec.Batch, _ []uint16) *vec.Vec {
+	v := b.Cols[c.index]
+	if t := c.out.Type; v.Type.OID != t.OID && v.Type.Kind == t.Kind && t.Kind != vec.Array {
+		c.out = *v
+		c.out.Type = t
+		return &c.out
+	}
+	return v
+}
 
 // outer is a column of a row of an enclosing query.
 type outer struct {
