@@ -228,6 +228,7 @@ func (src sources) System(ctx context.Context, s *plan.SystemScan) (bounded.Rows
 	}
 	out := &systemRows{boxedRows: boxedRows{cols: s.Cols}}
 	err := r.Rows(systemSource{ctx, src.n, src.s}, func(row []vec.Value) bool {
+		row = append(row, int64(r.OID), int64(0)) // plan.SystemColumns
 		picked := make([]vec.Value, len(s.Index))
 		for i, at := range s.Index {
 			picked[i] = row[at]

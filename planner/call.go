@@ -391,10 +391,26 @@ func (x *exprs) tableCall(name string, e *ast.Call) (plan.Expr, error) {
 		return nil, err
 	}
 	if len(call.Cols) != 1 {
-		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "%s returns %d columns: call it in FROM", name, len(call.Cols)).At(e.Pos())
+		call = asRecord(name, call)
 	}
 	x.collect.tables = append(x.collect.tables, *call)
 	return &plan.Col{Index: tableBase + len(x.collect.tables) - 1, Name: name, T: call.Cols[0].Type}, nil
+}
+
+// asRecord makes a call of several columns one of a single record, which is what
+// it is in a select list.
+func asRecord(name string, call *plan.TableCall) *plan.TableCall {
+	t := vec.Type{Kind: vec.Struct}
+	for _, c := range call.Cols {
+		t.Fields = append(t.Fields, vec.Field{Name: c.Name, Type: c.Type})
+	}
+	f := *call.Fn
+	f.Rows = func(c *fn.Ctx, types []vec.Type, args []vec.Value, yield func([]vec.Value) bool) error {
+		return call.Fn.Rows(c, types, args, func(row []vec.Value) bool {
+			return yield([]vec.Value{append([]vec.Value{}, row...)})
+		})
+	}
+	return &plan.TableCall{Fn: &f, Args: call.Args, Cols: []plan.Column{{Name: name, Type: t}}}
 }
 
 func (x *exprs) tableFunc(name string, e *ast.Call) (*plan.TableCall, error) {

@@ -64,12 +64,7 @@ func (b *binder) relation(t *ast.TableName) (plan.Node, []scopeCol, error) {
 	}
 	if b.env.System != nil {
 		if where, cols, ok := b.env.System(strings.ToLower(schema), strings.ToLower(name)); ok {
-			n := &plan.SystemScan{Schema: where, Name: strings.ToLower(name), Cols: cols}
-			var out []scopeCol
-			for i, c := range cols {
-				n.Index = append(n.Index, i)
-				out = append(out, scopeCol{schema: where, name: c.Name, index: i, t: c.Type})
-			}
+			n, out := systemScan(where, strings.ToLower(name), cols)
 			return renamed(n, out, alias, t.Cols, t.Pos())
 		}
 	}
@@ -82,6 +77,25 @@ func (b *binder) relation(t *ast.TableName) (plan.Node, []scopeCol, error) {
 		e.Msg = name + " does not exist."
 	}
 	return nil, nil, e
+}
+
+func systemScan(schema, name string, cols []plan.Column) (*plan.SystemScan, []scopeCol) {
+	n := &plan.SystemScan{Schema: schema, Name: name}
+	n.Cols = append(append(n.Cols, cols...), plan.SystemColumns...)
+	var out []scopeCol
+	for i, c := range n.Cols {
+		n.Index = append(n.Index, i)
+		out = append(out, scopeCol{schema: schema, name: c.Name, index: i, t: c.Type, hidden: i >= len(cols)})
+	}
+	return n, out
+}
+
+// functionViews are the virtual relations that PostgreSQL also gives as functions
+// without arguments.
+var functionViews = map[string]string{
+	"pg_timezone_names": "pg_timezone_names", "pg_timezone_abbrevs": "pg_timezone_abbrevs", "pg_show_all_settings": "pg_settings",
+	"pg_lock_status": "pg_locks", "pg_cursor": "pg_cursors", "pg_prepared_statement": "pg_prepared_statements",
+	"pg_prepared_xact": "pg_prepared_xacts", "pg_show_all_file_settings": "pg_file_settings", "pg_hba_file_rules": "pg_hba_file_rules",
 }
 
 // renamed puts an alias, and column aliases, over columns.
@@ -351,6 +365,12 @@ func (b *binder) tableFunc(t *ast.TableFunc, sc *scope) (plan.Node, []scopeCol, 
 	alias := t.Alias.S
 	if alias == "" {
 		alias = name
+	}
+	if view, ok := functionViews[name]; ok && len(call.Args) == 0 && b.env.System != nil {
+		if where, cols, ok := b.env.System("pg_catalog", view); ok {
+			n, out := systemScan(where, view, cols)
+			return renamed(asLateral(n), out, alias, t.Cols, t.Pos())
+		}
 	}
 	var node plan.Node
 	if len(fn.LookupTable(name, b.env.FnDialect())) > 0 {

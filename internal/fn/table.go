@@ -65,7 +65,6 @@ var tableFuncs = []*TableFunc{
 	emptyOf("pg_partition_tree", vec.OID, vec.Field{Name: "relid", Type: vec.Type{Kind: vec.OID, OID: vec.OIDRegclass}}, vec.Field{Name: "parentrelid", Type: vec.Type{Kind: vec.OID, OID: vec.OIDRegclass}},
 		vec.Field{Name: "isleaf", Type: vec.Of(vec.Bool)}, vec.Field{Name: "level", Type: vec.Of(vec.Int32)}),
 	empty("pg_listening_channels", vec.Field{Name: "pg_listening_channels", Type: vec.Of(vec.Text)}),
-	empty("pg_timezone_abbrevs", vec.Field{Name: "abbrev", Type: vec.Of(vec.Text)}, vec.Field{Name: "utc_offset", Type: vec.Of(vec.Interval)}, vec.Field{Name: "is_dst", Type: vec.Of(vec.Bool)}),
 	emptyOf("ts_token_type", vec.OID, vec.Field{Name: "tokid", Type: vec.Of(vec.Int32)}, vec.Field{Name: "alias", Type: vec.Of(vec.Text)},
 		vec.Field{Name: "description", Type: vec.Of(vec.Text)}),
 	emptyOf("pg_get_publication_tables", vec.Text, vec.Field{Name: "relid", Type: vec.Of(vec.OID)},

@@ -97,7 +97,7 @@ type (
 	SystemScan struct {
 		Schema, Name string
 		Cols         []Column
-		Index        []int // of each column in the relation
+		Index        []int // of each column in the relation; SystemColumns follow it
 	}
 	// Values is a list of rows; expressions may hold Params and Outers but no Cols.
 	Values struct {
@@ -110,6 +110,14 @@ type (
 		Cols  []Column
 	}
 )
+
+// SystemColumns are what every virtual relation has beside its own columns: its
+// OID in pg_class, and the transaction that wrote the row, which is always 0. They
+// are found by name and left out of *.
+var SystemColumns = []Column{
+	{Name: "tableoid", Type: vec.Of(vec.OID)},
+	{Name: "xmin", Type: vec.Type{Kind: vec.OID, OID: vec.OIDXID}},
+}
 
 // StartAt is where a push query begins to read a log.
 type StartAt uint8
