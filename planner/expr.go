@@ -605,6 +605,14 @@ func (x *exprs) is(e *ast.Is) (plan.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k := b.Type().Kind; e.What != ast.IsNull && k != vec.Bool && k != vec.Unknown {
+		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "argument of IS %s must be type boolean, not type %s", isWords(e), x.typeName(b.Type())).At(e.X.Pos())
+	}
+	if e.What == ast.IsUnknown {
+		if b, err = x.coerce(b, vec.Of(vec.Bool), fn.Implicit, e.X.Pos()); err != nil {
+			return nil, err
+		}
+	}
 	if e.What == ast.IsNull || e.What == ast.IsUnknown {
 		return &plan.IsNull{X: b, Not: e.Not}, nil
 	}
@@ -621,6 +629,14 @@ func (x *exprs) is(e *ast.Is) (plan.Expr, error) {
 		return x.not(yes, e.Pos())
 	}
 	return yes, nil
+}
+
+// isWords is what stands after IS.
+func isWords(e *ast.Is) string {
+	if e.Not {
+		return "NOT " + e.What.String()
+	}
+	return e.What.String()
 }
 
 func (x *exprs) between(e *ast.Between) (plan.Expr, error) {

@@ -23,6 +23,8 @@ var arrays = []*Func{
 	pgArray("||", arg(0), true, appendElem, anyArray, anyElem),
 	pgArray("||", arg(1), true, prependElem, anyElem, anyArray),
 	pgArray("array_cat", arg(0), true, catArrays, anyArray, anyArray),
+	pgArray("array_cat", arg(0), true, appendArray, anyArray, elemArray),
+	pgArray("array_cat", arg(1), true, prependArray, elemArray, anyArray),
 	pgArray("array_append", arg(0), true, appendElem, anyArray, anyElem),
 	pgArray("array_prepend", arg(1), true, prependElem, anyElem, anyArray),
 	pgArray("array_length", of(vec.Int32), false, arrayLength, anyArray, Param{Kind: vec.Int32}),
@@ -184,17 +186,54 @@ func catArrays(_ *Call, a []vec.Value) (vec.Value, error) {
 	case a[1] == nil:
 		return a[0], nil
 	}
-	return slices.Concat(a[0].([]vec.Value), a[1].([]vec.Value)), nil
+	xs, ys := a[0].([]vec.Value), a[1].([]vec.Value)
+	if len(xs) > 0 && len(ys) > 0 && !slices.Equal(dims(xs)[1:], dims(ys)[1:]) {
+		return nil, errIncompatible
+	}
+	return slices.Concat(xs, ys), nil
 }
+
+var errIncompatible = pgerr.Newf("2202E", "cannot concatenate incompatible arrays").
+	Detailf("Arrays with differing element dimensions are not compatible for concatenation.")
 
 func appendElem(_ *Call, a []vec.Value) (vec.Value, error) {
 	xs, _ := a[0].([]vec.Value)
+	if !sameDims(xs, a[1]) {
+		return nil, errIncompatible
+	}
 	return append(slices.Clone(xs), a[1]), nil
 }
 
 func prependElem(_ *Call, a []vec.Value) (vec.Value, error) {
 	xs, _ := a[1].([]vec.Value)
+	if !sameDims(xs, a[0]) {
+		return nil, errIncompatible
+	}
 	return append([]vec.Value{a[0]}, xs...), nil
+}
+
+// sameDims tells whether x, if it is an array, has the dimensions of xs' elements.
+func sameDims(xs []vec.Value, x vec.Value) bool {
+	sub, ok := x.([]vec.Value)
+	return !ok || len(xs) == 0 || slices.Equal(dims(xs)[1:], dims(sub))
+}
+
+// elemArray is an element, itself an array, of the array beside it.
+var elemArray = Param{Kind: vec.Array, Var: anyElem.Var}
+
+// appendArray and prependArray add an array as one more element; NULL adds nothing.
+func appendArray(c *Call, a []vec.Value) (vec.Value, error) {
+	if a[1] == nil {
+		return a[0], nil
+	}
+	return appendElem(c, a)
+}
+
+func prependArray(c *Call, a []vec.Value) (vec.Value, error) {
+	if a[0] == nil {
+		return a[1], nil
+	}
+	return prependElem(c, a)
 }
 
 // dims are the sizes of an array in each dimension; none if it is empty.

@@ -15,12 +15,12 @@ var conditionals = []*Func{
 			out.CopyRow(int(r), a, int(r))
 		}
 	}},
-	{Name: "greatest", Dialect: Both, Params: []Param{anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: pick(1)},
-	{Name: "least", Dialect: Both, Params: []Param{anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: pick(-1)},
+	{Name: "greatest", Dialect: Both, Params: []Param{anyElem, anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: pick(1)},
+	{Name: "least", Dialect: Both, Params: []Param{anyElem, anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: pick(-1)},
 	{Name: "ifnull", Dialect: KSQL, Params: []Param{anyElem, anyElem}, Result: arg(0), NullCall: true, Eval: firstNotNull},
-	{Name: "coalesce", Dialect: Both, Params: []Param{anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: firstNotNull},
-	{Name: "num_nulls", Dialect: Postgres, Params: []Param{anyType}, Variadic: true, Result: of(vec.Int32), NullCall: true, Eval: boxed(countNulls(true))},
-	{Name: "num_nonnulls", Dialect: Postgres, Params: []Param{anyType}, Variadic: true, Result: of(vec.Int32), NullCall: true, Eval: boxed(countNulls(false))},
+	{Name: "coalesce", Dialect: Both, Params: []Param{anyElem, anyElem}, Variadic: true, Result: arg(0), NullCall: true, Eval: firstNotNull},
+	{Name: "num_nulls", Dialect: Postgres, Params: []Param{anyType, anyType}, Variadic: true, Result: of(vec.Int32), NullCall: true, Eval: boxed(countNulls(true))},
+	{Name: "num_nonnulls", Dialect: Postgres, Params: []Param{anyType, anyType}, Variadic: true, Result: of(vec.Int32), NullCall: true, Eval: boxed(countNulls(false))},
 }
 
 func pick(want int) Kernel {

@@ -42,6 +42,8 @@ type Param struct {
 	ElemOf bool
 	// Lambda makes the parameter a lambda of that many arguments.
 	Lambda int
+	// NoArray refuses arrays (PostgreSQL's anynonarray).
+	NoArray bool
 }
 
 // Func is one overload of a scalar function, operator or cast.

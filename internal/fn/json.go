@@ -340,6 +340,10 @@ func buildObject(c *Call, k vec.Kind, a []vec.Value) (vec.Value, error) {
 			}
 			return nil, pgerr.Newf("22023", "argument %d: key must not be null", i+1)
 		}
+		switch c.Types[i].Kind {
+		case vec.Array, vec.Struct, vec.Map, vec.JSON, vec.JSONB:
+			return nil, pgerr.Newf("22023", "key value must be scalar, not array, composite, or json")
+		}
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}

@@ -192,6 +192,8 @@ func (s signature) match(d Dialect, args []vec.Type) ([]vec.Type, bool) {
 				t = vec.ArrayOf(t)
 			}
 			want[i] = t
+		case p.NoArray && a.Kind == vec.Array:
+			return nil, false
 		case p.Kind == vec.Unknown:
 			want[i] = a
 		case a.Kind == p.Kind:
@@ -516,6 +518,8 @@ func (p Param) String() string {
 		return "anyarray"
 	case p.Kind == vec.Unknown && p.Var > 0:
 		return "anyelement"
+	case p.NoArray:
+		return "anynonarray"
 	case p.Kind == vec.Unknown:
 		return "any"
 	case p.Kind == vec.Map:

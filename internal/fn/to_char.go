@@ -205,6 +205,14 @@ func (n node) num(x int64, width int) string {
 	return s + ordinal(x, n.th)
 }
 
+// padded is num with the sign counted in the width, as C's %0*d does.
+func (n node) padded(x int64, width int) string {
+	if n.fm {
+		width = 0
+	}
+	return fmt.Sprintf("%0*d", width, x) + ordinal(x, n.th)
+}
+
 func ordinal(x int64, th byte) string {
 	if th == 0 {
 		return ""
@@ -245,6 +253,41 @@ func (n node) name(name string) string {
 	return name
 }
 
+// notOfIntervals are the patterns that need a calendar date or a zone.
+var notOfIntervals = map[string]bool{
+	"A.D.": true, "AD": true, "B.C.": true, "BC": true, "MONTH": true, "MON": true, "DAY": true, "DY": true, "D": true, "ID": true,
+	"TZ": true, "TZH": true, "TZM": true, "OF": true,
+}
+
+// isoOfInterval is PostgreSQL's date2isoyear and date2isoweek over the fields of
+// an interval, which need not be those of a date.
+func isoOfInterval(year, month, day int64) (int64, int) {
+	dayN := julian(year, month, day)
+	first := func(y int64) int64 { // the Monday of week 1
+		d := julian(y, 1, 4)
+		return d - ((d%7)+7)%7
+	}
+	if dayN < first(year) {
+		year--
+	}
+	week := (dayN-first(year))/7 + 1
+	if week >= 52 && dayN >= first(year+1) {
+		year, week = year+1, (dayN-first(year+1))/7+1
+	}
+	return year, int(week)
+}
+
+// julian is PostgreSQL's date2j, with C's division.
+func julian(y, m, d int64) int64 {
+	if m > 2 {
+		m, y = m+1, y+4800
+	} else {
+		m, y = m+13, y+4799
+	}
+	century := y / 100
+	return y*365 - 32167 + y/4 - century + century/4 + 7834*m/256 + d
+}
+
 func (s shown) render(n node) (string, error) {
 	year := shownYear(s.year)
 	if s.interval {
@@ -252,15 +295,29 @@ func (s shown) render(n node) (string, error) {
 	} else if year < 0 {
 		year = -year
 	}
-	isoY, isoW := int64(0), 0
-	if !s.interval {
+	var isoY int64
+	var isoW int
+	if s.interval {
+		isoY, isoW = isoOfInterval(s.year, int64(s.month), int64(s.day))
+	} else {
 		isoY, isoW = isoWeek(s.dayNo)
 	}
 	h12 := s.hour % 12
 	if h12 == 0 {
 		h12 = 12
 	}
+	// A sign takes a place of its own; that of an ISO year goes by the year.
+	signed := func(x, sign int64, width int) string {
+		if sign < 0 {
+			width++
+		}
+		return n.padded(x, width)
+	}
 	doy := s.dayNo - vec.DaysFromCivil(s.year, 1, 1) + 1
+	if s.interval && notOfIntervals[strings.ToUpper(n.pattern)] {
+		return "", pgerr.Newf(pgerr.InvalidDatetime, "invalid format specification for an interval value").
+			Hintf("Intervals are not tied to specific calendar dates.")
+	}
 	switch p := n.pattern; strings.ToUpper(p) {
 	case "A.M.", "P.M.", "AM", "PM":
 		m := "AM"
@@ -275,7 +332,7 @@ func (s shown) render(n node) (string, error) {
 		}
 		return dotted(m, p), nil
 	case "HH", "HH12":
-		return n.num(h12, 2), nil
+		return signed(h12, s.hour, 2), nil
 	case "HH24":
 		return n.num(s.hour, 2), nil
 	case "MI":
@@ -283,9 +340,9 @@ func (s shown) render(n node) (string, error) {
 	case "SS":
 		return n.num(int64(s.sec), 2), nil
 	case "MS":
-		return n.num(int64(s.micro/1000), 3), nil
+		return n.padded(int64(s.micro/1000), 3), nil
 	case "US":
-		return n.num(int64(s.micro), 6), nil
+		return n.padded(int64(s.micro), 6), nil
 	case "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
 		w := int(p[2] - '0')
 		return n.num(int64(s.micro)/int64(math.Pow10(6-w)), w), nil
@@ -334,10 +391,20 @@ func (s shown) render(n node) (string, error) {
 		return n.num(year%100, 2), nil
 	case "Y":
 		return n.num(year%10, 1), nil
+	case "IW":
+		return n.num(int64(isoW), 2), nil
+	case "IYYY":
+		return signed(isoY, s.year, 4), nil
+	case "IYY":
+		return signed(isoY%1000, s.year, 3), nil
+	case "IY":
+		return signed(isoY%100, s.year, 2), nil
+	case "I":
+		return n.num(isoY%10, 1), nil
 	case "J":
 		return n.num(s.dayNo+2440588, 0), nil
 	case "DD":
-		return n.num(int64(s.day), 2), nil
+		return n.padded(int64(s.day), 2), nil
 	case "DDD":
 		if s.interval {
 			return n.num(s.year*360+int64(s.month*30+s.day), 3), nil
@@ -362,10 +429,6 @@ func (s shown) render(n node) (string, error) {
 		}
 		return r, nil
 	}
-	if s.interval {
-		return "", pgerr.Newf(pgerr.InvalidDatetime, "invalid format specification for an interval value").
-			Hintf("Intervals are not tied to specific calendar dates.")
-	}
 	switch strings.ToUpper(n.pattern) {
 	case "MONTH", "MON":
 		return n.name(months[s.month-1]), nil
@@ -375,16 +438,6 @@ func (s shown) render(n node) (string, error) {
 		return n.num(int64(isoWeekday(s.dayNo)%7+1), 1), nil
 	case "ID":
 		return n.num(int64(isoWeekday(s.dayNo)), 1), nil
-	case "IW":
-		return n.num(int64(isoW), 2), nil
-	case "IYYY":
-		return n.num(isoY, 4), nil
-	case "IYY":
-		return n.num(isoY%1000, 3), nil
-	case "IY":
-		return n.num(isoY%100, 2), nil
-	case "I":
-		return n.num(isoY%10, 1), nil
 	case "IDDD":
 		return n.num(int64((isoW-1)*7+isoWeekday(s.dayNo)), 3), nil
 	}
@@ -741,6 +794,9 @@ func (p *parsed) timestamp(s string, loc *time.Location) (int64, error) {
 	switch {
 	case loc == nil:
 	case p.hasZone:
+		if p.zoneHour > 15 || p.zoneMin > 59 {
+			return 0, pgerr.Newf("22009", "time zone displacement out of range: %q", s)
+		}
 		t -= int64(p.sign*(p.zoneHour*3600+p.zoneMin*60)) * perSecond
 	default:
 		t = vec.LocalToUTC(t, loc)

@@ -139,5 +139,8 @@ func TypeNameOf(oid uint32) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	if t.Kind == Struct {
+		return "record", true // as an OID it has no fields
+	}
 	return t.String(), true
 }
