@@ -55,6 +55,11 @@ func (x systemSource) Sessions() []syscat.Session {
 			PID: pid, User: s.start.User, Database: s.start.Database, TLS: s.start.TLS,
 			Self: s == x.s, StartedUnixMs: s.since.UnixMilli(),
 		}
+		for _, set := range s.start.Settings {
+			if set.Name == "application_name" {
+				row.Application = set.Value
+			}
+		}
 		if s.start.Remote != nil {
 			row.Remote = s.start.Remote.String()
 		}

@@ -307,3 +307,39 @@ func TestColumnsArePostgreSQLs(t *testing.T) {
 		t.Errorf("the list has only %d columns", n)
 	}
 }
+
+// The relations of schema weir and their columns are those that the docs list.
+func TestDocs(t *testing.T) {
+	text, err := os.ReadFile("../../docs/sql/system-catalog.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := map[string]string{}
+	relation := ""
+	for _, l := range strings.Split(string(text), "\n") {
+		if name, ok := strings.CutPrefix(l, "## weir."); ok {
+			relation = name
+		}
+		if w := strings.Split(l, "|"); relation != "" && len(w) == 5 && strings.TrimSpace(w[1]) != "column" && w[1] != "---" {
+			for _, col := range strings.Split(w[1], ",") {
+				docs[relation] += strings.TrimSpace(col) + " " + strings.TrimSpace(w[2]) + ", "
+			}
+		}
+	}
+	for _, r := range All() {
+		if r.Schema != "weir" {
+			continue
+		}
+		var ours string
+		for _, c := range r.Cols {
+			name := c.Type.String()
+			if name == "timestamp with time zone" {
+				name = "timestamptz"
+			}
+			ours += c.Name + " " + name + ", "
+		}
+		if docs[r.Name] != ours {
+			t.Errorf("weir.%s is\n%s\nthe docs say\n%s", r.Name, ours, docs[r.Name])
+		}
+	}
+}
