@@ -261,27 +261,27 @@ func (s *session) planText(cat *catalog.Catalog, st ast.Stmt) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return plan.Explain(n), nil
+		return plan.Text(n), nil
 	case *ast.Insert:
 		if !planner.IsContinuousInsert(env, a) {
 			w, err := planner.PlanInsert(env, a)
 			if err != nil {
 				return "", err
 			}
-			return "Insert " + w.Relation.Name + "\n" + plan.Explain(w.Source), nil
+			return "Insert " + w.Relation.Name + "\n" + plan.Text(w.Source), nil
 		}
 	case *ast.Update:
 		w, err := planner.PlanUpdate(env, a)
 		if err != nil {
 			return "", err
 		}
-		return "Update " + w.Relation.Name + "\n" + plan.Explain(w.Source), nil
+		return "Update " + w.Relation.Name + "\n" + plan.Text(w.Source), nil
 	case *ast.Delete:
 		w, err := planner.PlanDelete(env, a)
 		if err != nil {
 			return "", err
 		}
-		return "Delete " + w.Relation.Name + "\n" + plan.Explain(w.Source), nil
+		return "Delete " + w.Relation.Name + "\n" + plan.Text(w.Source), nil
 	}
 	if _, insert := st.(*ast.Insert); !insert && queryOf(st) == nil {
 		return "", pgerr.Newf(pgerr.FeatureNotSupported, "EXPLAIN is for queries and for statements that write").At(st.Pos())
@@ -293,7 +293,7 @@ func (s *session) planText(cat *catalog.Catalog, st ast.Stmt) (string, error) {
 	if err := exec.Validate(q.Query); err != nil {
 		return "", err
 	}
-	return plan.ExplainQuery(q.Query), nil
+	return q.Query.String(), nil
 }
 
 func (s *session) explainRunning(def *catalog.Query) string {
@@ -301,7 +301,7 @@ func (s *session) explainRunning(def *catalog.Query) string {
 	b.WriteString(def.SQL + "\n")
 	for _, r := range s.n.sup.running() {
 		if r.def.ID == def.ID && r.plan != nil {
-			b.WriteString(plan.ExplainQuery(r.plan))
+			b.WriteString(r.plan.String())
 		}
 	}
 	for _, q := range (systemSource{context.Background(), s.n, s}).Queries() {

@@ -64,6 +64,8 @@ type PushQuery struct {
 	full, free chan *vec.Batch
 	err        error
 
+	saved storage.Mutations // what a persistent query would store of a step
+
 	reading *vec.Batch // by the reader
 	ended   error      // what the reader got last
 }
@@ -119,10 +121,14 @@ func (p *PushQuery) loop() error {
 			}
 			n += k
 		}
-		if err := p.mux.chain.Flush(); err != nil {
-			return err
-		}
 		if n > 0 {
+			if err := p.mux.chain.Flush(); err != nil {
+				return err
+			}
+			// Nothing of the query is stored, but saving is what ends a step: what
+			// was emitted once is not emitted with the next one again.
+			p.saved.Reset()
+			p.mux.chain.Save(&p.saved)
 			continue
 		}
 		if err := p.mux.wait(p.ctx, nil, nil); err != nil {

@@ -275,6 +275,31 @@ func TestPush(t *testing.T) {
 	rows.Close()
 }
 
+// Coalesced changes of one step were once sent again with the next.
+func TestPushSendsEachChangeOnce(t *testing.T) {
+	h := newHost(t)
+	scan := scanAll(srcTopic, srcCodec)
+	scan.From = plan.Earliest
+	node := &plan.Aggregate{In: scan, Keys: []plan.Expr{col(0, vec.Text)}, Names: []string{"k", "n"}, Aggs: []plan.AggCall{countStar(t)}}
+	rows, err := Push(t.Context(), h, PushSpec{Node: node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var got []string
+	for i := range 3 {
+		h.produce(1, 0, rec{int64(i), "a", `{"n":1,"ok":true}`})
+		b, err := rows.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.Selected() {
+			got = append(got, fmt.Sprint(b.Op(int(r)), b.Cols[1].Int(int(r))))
+		}
+	}
+	wantLines(t, got, "+ 1", "+U 2", "+U 3")
+}
+
 func TestPushIsCancelled(t *testing.T) {
 	h := newHost(t)
 	ctx, cancel := context.WithCancel(t.Context())
