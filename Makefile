@@ -64,4 +64,4 @@ tidy: ## bring go.mod and go.sum up to date
 	$(GO) mod tidy
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint check golden fuzz sim bench bench-compare conformance shape generate tidy
+.PHONY: help build demo test race lint check golden fuzz sim bench bench-go bench-compare conformance shape generate tidy

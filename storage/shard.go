@@ -48,6 +48,7 @@ type scratch struct {
 	commit   Commit
 	outputs  []output
 	rows     []tablePut
+	puts     []put
 	decoders []*batch.Decoder
 	row      [tableRowFixed]byte
 	producer [producerLen]byte

@@ -23,10 +23,13 @@ func checkMutations(b []byte) error {
 // mutate applies checked mutations.
 func (sh *Shard) mutate(b []byte) {
 	it := mutationReader{b: b}
+	puts := sh.scratch.puts[:0]
 	var t *table
 	size := 0
 	use := func(next *table) {
 		if t != nil {
+			t.putAll(puts)
+			puts = puts[:0]
 			sh.active.bytes += t.size() - size
 		}
 		if t = next; t != nil {
@@ -41,7 +44,10 @@ func (sh *Shard) mutate(b []byte) {
 			if t == nil {
 				use(sh.active.table(it.space))
 			}
-			t.put(it.key, it.kind == Delete, it.value)
+			if puts = append(puts, put{it.key, it.value, it.kind == Delete}); len(puts) == group {
+				t.putAll(puts)
+				puts = puts[:0]
+			}
 		case DropSpace:
 			use(nil)
 			sh.active.dropSpace(Space(it.space))
@@ -51,20 +57,22 @@ func (sh *Shard) mutate(b []byte) {
 		}
 	}
 	use(nil)
+	clear(puts[:cap(puts)]) // they point into the command
+	sh.scratch.puts = puts[:0]
 }
 
 // putRow sets one row of a space of our own.
 func (sh *Shard) putRow(space, key, value []byte) {
 	t := sh.active.table(space)
 	size := t.size()
-	t.put(key, false, value)
+	t.put(hashKey(key), key, false, value)
 	sh.active.bytes += t.size() - size
 }
 
 func (sh *Shard) deleteRow(space, key []byte) {
 	t := sh.active.table(space)
 	size := t.size()
-	t.put(key, true)
+	t.put(hashKey(key), key, true)
 	sh.active.bytes += t.size() - size
 }
 
@@ -73,16 +81,25 @@ func (sh *Shard) putRows(t *table, base Offset, rows []tablePut) {
 	size := t.size()
 	fixed := &sh.scratch.row
 	le := binary.LittleEndian
-	for i := range rows {
-		r := &rows[i].rec
-		if r.Value == nil { // a tombstone
-			t.put(r.Key, true)
-			continue
+	var hashes [group]uint32
+	for len(rows) > 0 {
+		some := rows[:min(len(rows), group)]
+		rows = rows[len(some):]
+		for i := range some {
+			hashes[i] = hashKey(some[i].rec.Key)
 		}
-		le.PutUint64(fixed[:], uint64(base+rows[i].delta))
-		le.PutUint64(fixed[8:], uint64(r.Timestamp))
-		le.PutUint32(fixed[16:], uint32(len(r.Headers)))
-		t.put(r.Key, false, fixed[:], r.Headers, r.Value)
+		t.warm(hashes[:len(some)])
+		for i := range some {
+			r := &some[i].rec
+			if r.Value == nil { // a tombstone
+				t.put(hashes[i], r.Key, true)
+				continue
+			}
+			le.PutUint64(fixed[:], uint64(base+some[i].delta))
+			le.PutUint64(fixed[8:], uint64(r.Timestamp))
+			le.PutUint32(fixed[16:], uint32(len(r.Headers)))
+			t.put(hashes[i], r.Key, false, fixed[:], r.Headers, r.Value)
+		}
 	}
 	sh.active.bytes += t.size() - size
 }

@@ -25,6 +25,8 @@ type table struct {
 	live  int  // distinct keys
 	hides bool // the rows of the layers below are gone: the space was dropped
 
+	warmth byte // see warm
+
 	pinned atomic.Int64 // rows below are immutable
 	pins   struct {
 		sync.Mutex
@@ -82,8 +84,50 @@ func (t *table) get(key []byte) (row, bool) {
 
 func slotRow(s uint64) int { return int(uint32(s)-1) << 3 }
 
-// put gives key a value made of the parts, or marks it deleted.
-func (t *table) put(key []byte, del bool, parts ...[]byte) {
+// group is how many rows are put at a time: enough misses of the cache at once to
+// hide each other, few enough for what they fetch to be there when put comes.
+const group = 64
+
+// warm fetches what put is going to look at for keys of these hashes, group at
+// most. One after another the misses would be most of what put takes.
+func (t *table) warm(hashes []uint32) {
+	if len(t.rows) < 1<<18 {
+		return // it is in the cache as it is
+	}
+	var at [group]uint64
+	mask := uint32(len(t.slots) - 1)
+	for i, h := range hashes {
+		at[i] = t.slots[h&mask]
+	}
+	sum := byte(0)
+	for i := range hashes {
+		if at[i] != 0 {
+			sum += t.rows[slotRow(at[i])]
+		}
+	}
+	t.warmth = sum // so that the loads are not optimized away
+}
+
+// put is a row to be put.
+type put struct {
+	key, value []byte
+	del        bool
+}
+
+// putAll puts rows, group at most.
+func (t *table) putAll(rows []put) {
+	var hashes [group]uint32
+	for i := range rows {
+		hashes[i] = hashKey(rows[i].key)
+	}
+	t.warm(hashes[:len(rows)])
+	for i, r := range rows {
+		t.put(hashes[i], r.key, r.del, r.value)
+	}
+}
+
+// put gives key, whose hash is h, a value made of the parts, or marks it deleted.
+func (t *table) put(h uint32, key []byte, del bool, parts ...[]byte) {
 	if (t.live+1)*4 > len(t.slots)*3 {
 		t.grow()
 	}
@@ -91,7 +135,6 @@ func (t *table) put(key []byte, del bool, parts ...[]byte) {
 	for _, p := range parts {
 		size += len(p)
 	}
-	h := hashKey(key)
 	mask := uint32(len(t.slots) - 1)
 	i := h & mask
 	for ; t.slots[i] != 0; i = (i + 1) & mask {
