@@ -29,6 +29,8 @@ type broker struct {
 	// before, ends of logs could go back.
 	served []servedTerm
 
+	names atomic.Pointer[topicNames]
+
 	mu   sync.Mutex // of producer ids
 	next int64      // the next one to give
 	last int64      // the end of those that are reserved
@@ -76,8 +78,23 @@ func kafkaTopic(t *catalog.Topic) kafka.Topic {
 	}
 }
 
+// topicNames is an index of a catalog's topics: every request names some.
+type topicNames struct {
+	of     *catalog.Catalog
+	byName map[string]*catalog.Topic
+}
+
 func (b *broker) Topic(name string) (kafka.Topic, bool) {
-	t, ok := b.n.Catalog().TopicByName(name)
+	cat := b.n.Catalog()
+	names := b.names.Load()
+	if names == nil || names.of != cat {
+		names = &topicNames{cat, map[string]*catalog.Topic{}}
+		for _, t := range cat.Topics() {
+			names.byName[t.Name] = t
+		}
+		b.names.Store(names)
+	}
+	t, ok := names.byName[name]
 	if !ok {
 		return kafka.Topic{}, false
 	}

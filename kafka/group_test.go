@@ -51,6 +51,25 @@ func refused(t *testing.T, g *group, j *joining, want Code) joined {
 	return a
 }
 
+// standing is a group at one moment.
+type standing struct {
+	state      groupState
+	generation int32
+	assigned   int // members with an assignment
+}
+
+func stands(g *group) standing {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at := standing{state: g.state, generation: g.generation}
+	for _, m := range g.members {
+		if m.assigned != nil {
+			at.assigned++
+		}
+	}
+	return at
+}
+
 // stable makes n members, the first of which leads, and gives them assignments.
 func stable(t *testing.T, g *group, n int) (ids []string) {
 	t.Helper()
@@ -72,10 +91,10 @@ func stable(t *testing.T, g *group, n int) (ids []string) {
 	i := slices.Index(ids, leader)
 	ids[0], ids[i] = ids[i], ids[0]
 	for _, id := range ids {
-		g.sync(id, nil, g.generation, nil, nil, assigned)
+		g.sync(id, nil, stands(g).generation, nil, nil, assigned)
 	}
-	if g.state != groupStable || n > 1 && g.members[ids[1]].assigned == nil {
-		t.Fatalf("group is %v", g.state)
+	if at := stands(g); at.state != groupStable || at.assigned != n {
+		t.Fatalf("group is %+v", at)
 	}
 	return ids
 }
@@ -342,7 +361,7 @@ func TestGroupChurn(t *testing.T) {
 				name := fmt.Sprint("s", i%9)
 				j.instance = &name
 			}
-			if g.state == groupDead {
+			if stands(g).state == groupDead {
 				g, _ = gs.open("g")
 			}
 			if a, c := g.join(j); c != nil {
