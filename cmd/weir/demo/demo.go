@@ -58,6 +58,9 @@ type demo struct {
 	push     *pgx.Conn   // has the push query
 	consumer *kgo.Client // reads paidStream
 	screen   screen
+
+	ratedAt time.Duration // when screen.rate was computed, and what had been fed by then
+	rated   int64
 }
 
 // open connects and makes the streams and queries.
@@ -175,6 +178,10 @@ func (d *demo) draw(ctx context.Context) error {
 	defer cancel()
 	s := &d.screen
 	s.up = time.Since(d.started)
+	if span := s.up - d.ratedAt; span >= time.Second {
+		s.rate = int64(float64(s.fed.total()-d.rated) / span.Seconds())
+		d.ratedAt, d.rated = s.up, s.fed.total()
+	}
 	began := time.Now()
 	rows, err := d.query.Query(ctx, minutesQuery)
 	if err != nil {
@@ -269,7 +276,7 @@ func (d *demo) account(ctx context.Context) error {
 	fed := d.screen.fed
 	_, err := fmt.Fprintf(d.cfg.Out, `
 %d events in %s: %d orders by COPY, %d payments by Kafka, %d shipments by INSERT
-%s: %d orders counted, %d too late for their minute
+%s: %d orders counted, %d too late for their minute (SELECT * FROM weir.errors)
 %s: %d    %s: %d
 `, fed.total(), time.Since(d.started).Round(time.Second), fed.orders, fed.payments, fed.shipments,
 		revenueTable, counted, late, paidStream, paid, alertStream, alerts)

@@ -74,28 +74,38 @@ type counts struct{ orders, payments, shipments int64 }
 
 func (c counts) total() int64 { return c.orders + c.payments + c.shipments }
 
-// The shop's clock runs faster than ours, so that minutes pass while one watches.
 const (
+	// The shop's clock runs faster than ours, so that minutes pass while one watches.
 	pace = 20
 	tick = 100 * time.Millisecond
+	// slice is how much of the shop's time is fed at once. A continuous query takes what
+	// is there: if the partitions of a topic were fed minutes apart, the grace period of a
+	// window could be over in one before the other is read.
+	slice = pace * tick
+	// history is fed as quickly as it goes, so that there is something to see.
+	history = 8 * time.Minute
 )
 
 // run feeds what the shop hears, tick by tick, until ctx is done, and sends how much
 // it was; it closes fed at the end. What it began is acknowledged when it returns.
 func (f *feeder) run(ctx context.Context, s *shop, fed chan<- counts) error {
 	defer close(fed)
+	present := s.now.Add(history)
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
 	for {
+		for s.now.Before(present) && ctx.Err() == nil {
+			h := s.until(s.now.Add(slice))
+			if err := f.feed(context.WithoutCancel(ctx), h); err != nil {
+				return err
+			}
+			fed <- counts{int64(len(h.orders)), int64(len(h.payments)), int64(len(h.shipments))}
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticks.C:
+			present = present.Add(slice)
 		}
-		h := s.until(s.now.Add(pace * tick))
-		if err := f.feed(context.WithoutCancel(ctx), h); err != nil {
-			return err
-		}
-		fed <- counts{int64(len(h.orders)), int64(len(h.payments)), int64(len(h.shipments))}
 	}
 }

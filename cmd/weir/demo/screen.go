@@ -12,6 +12,7 @@ type screen struct {
 	pg, kafka, http string
 	up              time.Duration
 	fed             counts
+	rate            int64         // events per second, lately
 	minutes         []minute      // the latest first
 	took            time.Duration // what asking for minutes took
 	paid, alerts    recent
@@ -58,7 +59,7 @@ func (s *screen) frame() string {
 	title := func(name, about string) { line("%s%s%s  %s%s%s", bold, name, plain, dim, about, plain) }
 	b.WriteString(home)
 	line("%sweir demo%s   %s   %d orders by COPY, %d payments by Kafka, %d shipments by INSERT   %d events/s",
-		bold, plain, s.up.Round(time.Second), s.fed.orders, s.fed.payments, s.fed.shipments, s.rate())
+		bold, plain, s.up.Round(time.Second), s.fed.orders, s.fed.payments, s.fed.shipments, s.rate)
 	line("")
 	title(revenueTable, fmt.Sprintf("a table kept up to date; asked for by SELECT, %.1f ms", float64(s.took.Microseconds())/1000))
 	line("  minute   orders      revenue  best seller")
@@ -94,14 +95,6 @@ func (s *screen) frame() string {
 	line("  http://%s", s.http)
 	b.WriteString(eraseRest)
 	return b.String()
-}
-
-// rate returns the events fed per second so far.
-func (s *screen) rate() int64 {
-	if s.up < time.Second {
-		return 0
-	}
-	return int64(float64(s.fed.total()) / s.up.Seconds())
 }
 
 // line tells the same in one line, for what is no terminal.

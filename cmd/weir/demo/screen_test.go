@@ -8,7 +8,7 @@ import (
 
 func example() *screen {
 	s := &screen{
-		pg: "127.0.0.1:5432", kafka: "127.0.0.1:9092", http: "127.0.0.1:8080", up: 4 * time.Second, took: 1234 * time.Microsecond,
+		pg: "127.0.0.1:5432", kafka: "127.0.0.1:9092", http: "127.0.0.1:8080", up: 4 * time.Second, rate: 100, took: 1234 * time.Microsecond,
 		fed:     counts{orders: 200, payments: 120, shipments: 80},
 		minutes: []minute{{"08:01", 44, "1234.50", "lamp"}, {"08:00", 180, "99999.00", "sofa"}},
 	}

@@ -36,12 +36,13 @@ var statements = []string{
 
 // minutesQuery is what the live table shows: a bounded question about a table that is
 // kept up to date.
-const minutesQuery = `SELECT to_char(windowstart, 'HH24:MI') AS minute, sum(orders)::bigint, sum(revenue)::text,
+const minutesQuery = `SELECT to_char(to_timestamp(windowstart / 1000) AT TIME ZONE 'UTC', 'HH24:MI') AS minute, sum(orders)::bigint, sum(revenue)::text,
     (array_agg(item ORDER BY revenue DESC))[1]
   FROM revenue_per_minute GROUP BY windowstart ORDER BY windowstart DESC LIMIT 8`
 
 const (
 	alertsQuery = `SELECT order_id, method, reason FROM alerts EMIT CHANGES`
 	countQuery  = `SELECT coalesce(sum(orders), 0)::bigint FROM revenue_per_minute`
-	lateQuery   = `SELECT count(*) FROM weir.errors`
+	lateQuery   = `SELECT coalesce(sum(failures), 0)::bigint FROM weir.tasks
+  JOIN weir.queries ON weir.queries.name = weir.tasks.query WHERE sink = 'revenue_per_minute'`
 )
