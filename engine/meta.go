@@ -103,28 +103,6 @@ func (m *meta) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// ready waits until the group has a leader and, if that is this node, the
-// catalog here is the latest.
-func (m *meta) ready(ctx context.Context) error {
-	for {
-		lead, changed := m.group.Leadership()
-		if lead.Self {
-			err := m.group.Barrier(ctx)
-			lost := errors.Is(err, replication.ErrNotLeader) || errors.Is(err, replication.ErrUncertain)
-			if !lost || ctx.Err() != nil {
-				return err
-			}
-		} else if lead.Leader.ID != "" {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // Catalog returns the latest snapshot on this node.
 func (n *Node) Catalog() *catalog.Catalog {
 	c, _ := n.meta.snapshot()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/weirdb/weir/replication"
 	"github.com/weirdb/weir/storage"
 )
@@ -126,7 +128,8 @@ var ErrNewer = errors.New("the data directory was written by a newer version of 
 var ErrForeign = errors.New("the directory is not empty and is no weir data directory")
 
 // Open opens a node's data and joins its groups. It returns once the node serves:
-// with a single voter that is at once, else when the meta group has a leader.
+// with a single voter that is when the journal is replayed, else when every group has
+// a leader.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -176,8 +179,19 @@ func (n *Node) open(ctx, run context.Context, id identity) error {
 		}
 		n.shards = append(n.shards, sh)
 	}
-	if err := n.meta.ready(ctx); err != nil {
-		return fmt.Errorf("no leader of the meta group: %w", err)
+	// Without this a statement that comes at once may find a shard without a leader, or
+	// not yet see what was acknowledged before a restart.
+	groups, wait := errgroup.WithContext(ctx)
+	for i, g := range n.Groups() {
+		groups.Go(func() error {
+			if err := groupReady(wait, g); err != nil {
+				return fmt.Errorf("no leader of group %d: %w", i, err)
+			}
+			return nil
+		})
+	}
+	if err := groups.Wait(); err != nil {
+		return err
 	}
 	n.errlog = newErrorLog(n)
 	n.sup = newSupervisor(n)

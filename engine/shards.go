@@ -26,6 +26,27 @@ func partitionID(t *catalog.Topic, partition int32) storage.PartitionID {
 	return storage.PartitionID{Topic: storage.TopicID(t.ID), Partition: partition}
 }
 
+// groupReady waits until a group has a leader and, if that is this node, all that was
+// committed is applied here.
+func groupReady(ctx context.Context, g *replication.Group) error {
+	for {
+		lead, changed := g.Leadership()
+		if lead.Self {
+			err := g.Barrier(ctx)
+			if err == nil || !errors.Is(err, replication.ErrNotLeader) && !errors.Is(err, replication.ErrUncertain) {
+				return err
+			}
+		} else if lead.Leader.ID != "" {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // logOf returns the log of a partition; an empty one until something is written.
 func (n *Node) logOf(t *catalog.Topic, partition int32) *storage.Log {
 	return n.shardOf(t, partition).store.OpenLog(partitionID(t, partition))
