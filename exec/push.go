@@ -46,7 +46,7 @@ func Push(ctx context.Context, host Host, spec PushSpec) (*PushQuery, error) {
 		p.cancel()
 		return nil, err
 	}
-	start := func(run func(context.Context) error) { p.done.Go(func() { _ = run(ctx) }) } // they end with ctx alone
+	start := func(run func(context.Context) error) { p.done.Go(func() { _ = guarded(ctx, run) }) } // they end with ctx alone
 	p.mux.watch(start)
 	p.done.Go(p.run)
 	return p, nil
@@ -102,7 +102,7 @@ func (p *PushQuery) open(ctx context.Context, node plan.Node, env *stream.Env) e
 // run is the query's goroutine.
 func (p *PushQuery) run() {
 	defer close(p.full)
-	p.err = p.loop()
+	p.err = guarded(p.ctx, func(context.Context) error { return p.loop() })
 	if errors.Is(p.err, stream.ErrDone) {
 		p.err = io.EOF
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -227,7 +228,7 @@ func (u *unit) session(ctx context.Context) (err error) {
 	var running sync.WaitGroup
 	start := func(run func(context.Context) error) {
 		running.Go(func() {
-			if err := run(ctx); err != nil {
+			if err := guarded(ctx, run); err != nil {
 				cancel(err)
 			}
 		})
@@ -246,6 +247,18 @@ func (u *unit) session(ctx context.Context) (err error) {
 		u.stage.tasks[t.id.Partition].Store(nil)
 	}
 	return context.Cause(ctx)
+}
+
+// guarded turns a panic into an error that fails the query: a bug in a function
+// or an operator must not take the other queries' server down. Nothing of the
+// step under way is committed.
+func guarded(ctx context.Context, run func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fatal{fmt.Errorf("internal error: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	return run(ctx)
 }
 
 // fail ends the query with an error.

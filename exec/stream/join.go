@@ -179,7 +179,7 @@ func (j *lookupJoin) probe(b *vec.Batch) error {
 	if len(j.sel) == 0 {
 		return nil
 	}
-	copy(j.cols, b.Cols)
+	copy(j.cols[:j.nl], b.Cols) // a batch may carry more than its columns
 	j.view = *b
 	j.view.Cols, j.view.Sel, j.view.Ops = j.cols, j.sel, nil
 	return j.out(&j.view)
