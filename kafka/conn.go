@@ -59,7 +59,7 @@ func (s *Server) handle(ctx context.Context, nc net.Conn) {
 	c.host, _ = splitAddr(nc.RemoteAddr())
 	err := c.serve(ctx)
 	c.endProductions()
-	if err != nil && ctx.Err() == nil && !isHangUp(err) {
+	if ctx.Err() == nil && !isHangUp(err) {
 		s.cfg.Log.Info("kafka: connection closed", "client", nc.RemoteAddr(), "client_id", c.clientID, "error", err)
 	}
 }
@@ -81,7 +81,7 @@ func splitAddr(a net.Addr) (host string, port int32) {
 	return h, int32(n)
 }
 
-// serve reads requests and does them until the connection ends.
+// serve reads requests and does them until the connection ends, and returns why it did.
 func (c *conn) serve(ctx context.Context) error {
 	for {
 		if err := c.readFrame(ctx); err != nil {

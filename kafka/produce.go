@@ -97,7 +97,7 @@ func (c *conn) produce(ctx context.Context, version int16, correlation int32, f 
 	f.tags()
 	c.answerLater(p)
 	if f.err != nil { // after what came before it was answered
-		return fmt.Errorf("Produce version %d: %w", version, f.err)
+		return fmt.Errorf("produce version %d: %w", version, f.err)
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func (c *conn) createTopics(ctx context.Context, r *kmsg.CreateTopicsRequest) km
 func (c *conn) topicSpec(rt *kmsg.CreateTopicsRequestTopic) (TopicSpec, error) {
 	spec := TopicSpec{Name: rt.Topic, Partitions: rt.NumPartitions}
 	if !c.s.validTopic(rt.Topic) {
-		return spec, fmt.Errorf("%w: the name has 1 to %d of the characters a-z A-Z 0-9 . _ - and is not . or ..", InvalidTopic, c.s.cfg.MaxTopicName)
+		return spec, fmt.Errorf("%w: a name is not . or .. and has 1 to %d of the characters a-z, A-Z, 0-9, dot, _ and -", InvalidTopic, c.s.cfg.MaxTopicName)
 	}
 	if len(rt.ReplicaAssignment) > 0 { // where replicas lie is ours to say; their number of partitions counts
 		if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
