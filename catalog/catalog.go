@@ -17,6 +17,7 @@ type Catalog struct {
 	relations map[ID]*Relation
 	queries   map[ID]*Query
 	types     map[ID]*NamedType
+	schemas   map[ID]*Schema
 }
 
 // Topic returns the topic with that ID.
@@ -43,10 +44,18 @@ func (c *Catalog) RelationByOID(oid uint32) (*Relation, bool) {
 	return c.Relation(ID(oid - FirstOID))
 }
 
-// RelationByName returns the relation of that name: the exact one, or the only
-// one that differs in case alone.
+// RelationByName returns the relation of that name in PublicSchema: the exact
+// one, or the only one that differs in case alone.
 func (c *Catalog) RelationByName(name string) (*Relation, bool) {
-	return byName(c.relations, func(r *Relation) string { return r.Name }, name)
+	return c.RelationIn(PublicSchema, name)
+}
+
+// RelationIn is RelationByName for a schema; "" is PublicSchema.
+func (c *Catalog) RelationIn(schema, name string) (*Relation, bool) {
+	in := func(r *Relation) bool {
+		return strings.EqualFold(cmp.Or(r.Schema, PublicSchema), cmp.Or(schema, PublicSchema))
+	}
+	return byName(c.relations, func(r *Relation) string { return r.Name }, in, name)
 }
 
 // Query returns the query with that ID.
@@ -54,21 +63,28 @@ func (c *Catalog) Query(id ID) (*Query, bool) { q, ok := c.queries[id]; return q
 
 // QueryByName returns the query of that name, case aside if that is unambiguous.
 func (c *Catalog) QueryByName(name string) (*Query, bool) {
-	return byName(c.queries, func(q *Query) string { return q.Name }, name)
+	return byName(c.queries, func(q *Query) string { return q.Name }, nil, name)
 }
 
 // TypeByName returns the named type, case aside if that is unambiguous.
 func (c *Catalog) TypeByName(name string) (*NamedType, bool) {
-	return byName(c.types, func(t *NamedType) string { return t.Name }, name)
+	return byName(c.types, func(t *NamedType) string { return t.Name }, nil, name)
 }
 
-func byName[T any](m map[ID]*T, name func(*T) string, want string) (found *T, ok bool) {
+// SchemaByName returns the schema of that name, case aside if that is unambiguous.
+func (c *Catalog) SchemaByName(name string) (*Schema, bool) {
+	return byName(c.schemas, func(s *Schema) string { return s.Name }, nil, name)
+}
+
+// byName looks among what is wanted, nil meaning all.
+func byName[T any](m map[ID]*T, name func(*T) string, wanted func(*T) bool, want string) (found *T, ok bool) {
 	var folded []*T
 	for _, x := range m {
 		switch n := name(x); {
+		case !strings.EqualFold(n, want) || wanted != nil && !wanted(x):
 		case n == want:
 			return x, true
-		case strings.EqualFold(n, want):
+		default:
 			folded = append(folded, x)
 		}
 	}
@@ -87,6 +103,9 @@ func (c *Catalog) Relations() []*Relation { return inOrder(c.relations) }
 // Queries returns all persistent queries in order of creation. A query reads
 // only what was there before it, so upstream queries come first.
 func (c *Catalog) Queries() []*Query { return inOrder(c.queries) }
+
+// Schemas returns all schemas but PublicSchema in order of creation.
+func (c *Catalog) Schemas() []*Schema { return inOrder(c.schemas) }
 
 // Types returns all named types in order of creation.
 func (c *Catalog) Types() []*NamedType { return inOrder(c.types) }

@@ -42,7 +42,11 @@ func TestChangesAndLoadAgree(t *testing.T) {
 	apply(ch)
 	ch = c.Begin()
 	ch.Types = append(ch.Types, &NamedType{ID: ch.NewID(), Name: "money", Type: vec.DecimalOf(12, 2)})
+	ch.Schemas = append(ch.Schemas, &Schema{ID: ch.NewID(), Name: "app"}, &Schema{ID: ch.NewID(), Name: "old"})
 	ch.Drop = append(ch.Drop, c.Queries()[0].ID)
+	apply(ch)
+	ch = c.Begin()
+	ch.Drop = append(ch.Drop, c.Schemas()[1].ID)
 	apply(ch)
 
 	loaded, err := Load(func(yield func(k, v []byte) bool) {
@@ -58,7 +62,7 @@ func TestChangesAndLoadAgree(t *testing.T) {
 	if d := cmp.Diff(c, loaded, cmp.AllowUnexported(Catalog{})); d != "" {
 		t.Error(d)
 	}
-	if len(loaded.Queries()) != 0 || loaded.NextID != 4 {
+	if len(loaded.Queries()) != 0 || loaded.NextID != 6 {
 		t.Errorf("queries %v, next ID %d", loaded.Queries(), loaded.NextID)
 	}
 }
@@ -90,4 +94,37 @@ func TestNamesMatchCaseAsideWhereUnambiguous(t *testing.T) {
 	check("a", 2)
 	check("A", 3)
 	check("b", 0)
+}
+
+func TestOneNameInTwoSchemas(t *testing.T) {
+	ch := (&Catalog{}).Begin()
+	ch.Schemas = []*Schema{{ID: ch.NewID(), Name: "app"}}
+	ch.Relations = []*Relation{
+		{ID: 11, Schema: "public", Name: "users"}, {ID: 12, Schema: "app", Name: "users"}, {ID: 13, Schema: "app", Name: "Orders"}, {ID: 14, Name: "old"},
+	}
+	cmd, err := ch.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := (&Catalog{}).Apply(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(schema, name string, want ID) {
+		t.Helper()
+		r, ok := c.RelationIn(schema, name)
+		if ok != (want != 0) || ok && r.ID != want {
+			t.Errorf("%s.%s is %v, want %d", schema, name, r, want)
+		}
+	}
+	check("", "users", 11)
+	check("public", "users", 11)
+	check("app", "users", 12)
+	check("APP", "orders", 13)
+	check("", "orders", 0)
+	check("", "old", 14) // written before there were schemas
+	check("nowhere", "users", 0)
+	if _, ok := c.SchemaByName("App"); !ok {
+		t.Error("schema App is not found")
+	}
 }

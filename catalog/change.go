@@ -23,6 +23,7 @@ type Change struct {
 	Relations []*Relation  `json:",omitempty"`
 	Queries   []*Query     `json:",omitempty"`
 	Types     []*NamedType `json:",omitempty"`
+	Schemas   []*Schema    `json:",omitempty"`
 	Drop      []ID         `json:",omitempty"`
 }
 
@@ -60,7 +61,7 @@ func (c *Catalog) Apply(cmd []byte) (*Catalog, []Row, error) {
 	}
 	next := &Catalog{
 		Version: c.Version + 1, NextID: max(c.NextID, ch.NextID),
-		topics: clone(c.topics), relations: clone(c.relations), queries: clone(c.queries), types: clone(c.types),
+		topics: clone(c.topics), relations: clone(c.relations), queries: clone(c.queries), types: clone(c.types), schemas: clone(c.schemas),
 	}
 	var rows []Row
 	for _, id := range ch.Drop {
@@ -81,6 +82,10 @@ func (c *Catalog) Apply(cmd []byte) (*Catalog, []Row, error) {
 	for _, t := range ch.Types {
 		next.types[t.ID] = t
 		rows = append(rows, row('y', t.ID, t))
+	}
+	for _, s := range ch.Schemas {
+		next.schemas[s.ID] = s
+		rows = append(rows, row('s', s.ID, s))
 	}
 	return next, append(rows, row('v', 0, [2]uint64{next.Version, uint64(next.NextID)})), nil
 }
@@ -110,6 +115,10 @@ func (c *Catalog) drop(id ID) (rows []Row) {
 		delete(c.types, id)
 		gone('y')
 	}
+	if _, ok := c.schemas[id]; ok {
+		delete(c.schemas, id)
+		gone('s')
+	}
 	return rows
 }
 
@@ -125,7 +134,7 @@ func row(kind byte, id ID, x any) Row {
 
 // Load returns the snapshot that the stored rows make up.
 func Load(rows func(yield func(key, value []byte) bool)) (*Catalog, error) {
-	c := &Catalog{topics: map[ID]*Topic{}, relations: map[ID]*Relation{}, queries: map[ID]*Query{}, types: map[ID]*NamedType{}}
+	c := &Catalog{topics: map[ID]*Topic{}, relations: map[ID]*Relation{}, queries: map[ID]*Query{}, types: map[ID]*NamedType{}, schemas: map[ID]*Schema{}}
 	for k, v := range rows {
 		var err error
 		switch {
@@ -139,6 +148,8 @@ func Load(rows func(yield func(key, value []byte) bool)) (*Catalog, error) {
 			err = load(c.queries, v, func(q *Query) ID { return q.ID })
 		case k[0] == 'y':
 			err = load(c.types, v, func(t *NamedType) ID { return t.ID })
+		case k[0] == 's':
+			err = load(c.schemas, v, func(s *Schema) ID { return s.ID })
 		case k[0] == 'v':
 			var x [2]uint64
 			err = json.Unmarshal(v, &x)
@@ -165,5 +176,5 @@ func load[T any](m map[ID]*T, v []byte, id func(*T) ID) error {
 // Empty tells whether the change leaves c, on which it is based, as it is.
 func (ch *Change) Empty(c *Catalog) bool {
 	return ch.NextID == c.NextID &&
-		len(ch.Topics)+len(ch.Relations)+len(ch.Queries)+len(ch.Types)+len(ch.Drop) == 0
+		len(ch.Topics)+len(ch.Relations)+len(ch.Queries)+len(ch.Types)+len(ch.Schemas)+len(ch.Drop) == 0
 }

@@ -82,7 +82,7 @@ type Format struct {
 // A Relation is a stream, table or view.
 type Relation struct {
 	ID      ID
-	Schema  string // "public"
+	Schema  string // PublicSchema, or that of a Schema
 	Name    string
 	Kind    Kind
 	Columns []Column
@@ -148,6 +148,15 @@ type Query struct {
 	// means the beginning of each partition.
 	Start map[ID][]int64 `json:",omitempty"`
 }
+
+// A Schema is a name space of relations. PublicSchema is always there.
+type Schema struct {
+	ID   ID
+	Name string
+}
+
+// PublicSchema is where relations are whose schema is not said.
+const PublicSchema = "public"
 
 // A NamedType is CREATE TYPE name AS type.
 type NamedType struct {

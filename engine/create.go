@@ -55,7 +55,7 @@ func queryOf(st ast.Stmt) ast.Query {
 // occupied tells whether the name is taken and that is all right (IF NOT
 // EXISTS). With OR REPLACE the old definition is dropped in the same change.
 func (s *session) occupied(c *catalog.Catalog, ch *catalog.Change, def *planner.Definition) (bool, error) {
-	old, ok := c.RelationByName(def.Relation.Name)
+	old, ok := c.RelationIn(def.Relation.Schema, def.Relation.Name)
 	switch {
 	case !ok:
 		return false, nil
@@ -89,7 +89,11 @@ func (s *session) replaceable(c *catalog.Catalog, ch *catalog.Change, old *catal
 // define1 adds a relation, and its topic if it is not there, to a change.
 func (s *session) define1(c *catalog.Catalog, ch *catalog.Change, def *planner.Definition, st statement) (*catalog.Relation, error) {
 	r := def.Relation
-	r.Schema, r.SQL, r.Dialect, r.CreatedUnixMs = "public", st.source(), s.dialect().String(), time.Now().UnixMilli()
+	schema, err := schemaNamed(c, r.Schema)
+	if err != nil {
+		return nil, err
+	}
+	r.Schema, r.SQL, r.Dialect, r.CreatedUnixMs = schema, st.source(), s.dialect().String(), time.Now().UnixMilli()
 	if r.ID == 0 {
 		r.ID = ch.NewID()
 	}

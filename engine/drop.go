@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/planner"
 	"github.com/weirdb/weir/sql/ast"
 )
 
@@ -15,6 +16,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // drop runs DROP of relations and types.
 func (s *session) drop(a *ast.Drop) (*command, error) {
 	switch a.Kind {
+	case ast.SchemaRelation:
+		return s.dropSchema(a)
 	case ast.StreamRelation, ast.TableRelation, ast.ViewRelation, ast.MaterializedViewRelation, ast.TypeRelation:
 	default:
 		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "DROP %s is not supported", a.Kind).At(a.Pos())
@@ -33,7 +36,7 @@ func (s *session) drop(a *ast.Drop) (*command, error) {
 					}
 					continue
 				}
-				r, ok := c.RelationByName(name)
+				r, ok := planner.Find(c, parts)
 				if !ok {
 					if a.IfExists {
 						s.client.Notice("NOTICE", pgerr.Newf("00000", "%s %q does not exist, skipping", strings.ToLower(a.Kind.String()), name))

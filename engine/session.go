@@ -215,6 +215,8 @@ func (s *session) command(ctx context.Context, cat *catalog.Catalog, st statemen
 		return s.create(st)
 	case *ast.CreateType:
 		return s.createType(a)
+	case *ast.CreateSchema:
+		return s.createSchema(a)
 	case *ast.Drop:
 		return s.drop(a)
 	case *ast.Terminate:

@@ -146,7 +146,7 @@ func (s *session) describe(_ *catalog.Catalog, a *ast.Describe) (*command, error
 
 func (s *session) describeRelation(a *ast.Describe) (*command, error) {
 	name := a.Name[len(a.Name)-1].S
-	if _, ok := s.n.Catalog().RelationByName(name); !ok {
+	if _, ok := planner.Find(s.n.Catalog(), a.Name); !ok {
 		return nil, pgerr.Newf(pgerr.UndefinedTable, "Could not find STREAM/TABLE '%s' in the Metastore", name).At(a.Pos()).
 			Hintf("SHOW STREAMS and SHOW TABLES list what there is.")
 	}
@@ -156,7 +156,7 @@ func (s *session) describeRelation(a *ast.Describe) (*command, error) {
 	}
 	return listing("DESCRIBE", textColumns(names...), func(context.Context) (out [][]vec.Value, err error) {
 		c := s.n.Catalog()
-		r, ok := c.RelationByName(name)
+		r, ok := planner.Find(c, a.Name)
 		if !ok {
 			return nil, unavailable(pgerr.Newf(pgerr.UndefinedTable, "relation %q was dropped", name))
 		}

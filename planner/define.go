@@ -50,7 +50,7 @@ func defineView(env *Env, st *ast.CreateView) (*Definition, error) {
 		return nil, err
 	}
 	d := &Definition{OrReplace: st.OrReplace, IfNotExists: st.IfNotExists}
-	d.Relation = catalog.Relation{Name: relationName(st.Name), Kind: catalog.View}
+	d.Relation = catalog.Relation{Schema: schemaOf(st.Name), Name: relationName(st.Name), Kind: catalog.View}
 	for _, c := range typed(node).Columns() {
 		d.Relation.Columns = append(d.Relation.Columns, catalog.Column{Name: c.Name, Type: c.Type})
 	}
@@ -80,6 +80,31 @@ func continuousView(q ast.Query) bool {
 }
 
 func relationName(path []ast.Name) string { return path[len(path)-1].S }
+
+// schemaOf is the schema that a name says, "" if none.
+func schemaOf(path []ast.Name) string {
+	if len(path) < 2 {
+		return ""
+	}
+	return path[len(path)-2].S
+}
+
+// Find returns the relation that a name means, with or without a schema.
+func Find(c *catalog.Catalog, path []ast.Name) (*catalog.Relation, bool) {
+	return c.RelationIn(schemaOf(path), relationName(path))
+}
+
+// pathText is a relation's name as messages give it.
+func pathText(path []ast.Name) string { return qualified(schemaOf(path), relationName(path)) }
+
+// topicName is the topic of a relation that names none: that of the relation, after
+// its schema if that is not the public one.
+func topicName(r *catalog.Relation) string {
+	if r.Schema == "" || strings.EqualFold(r.Schema, catalog.PublicSchema) {
+		return r.Name
+	}
+	return r.Schema + "." + r.Name
+}
 
 // uniqueColumns refuses two columns of one name.
 func uniqueColumns(env *Env, cols []catalog.Column, pos int) error {
@@ -133,7 +158,7 @@ func defineRelation(env *Env, st *ast.CreateRelation) (*Definition, error) {
 	}
 	d := &Definition{OrReplace: st.OrReplace, IfNotExists: st.IfNotExists}
 	r := &d.Relation
-	*r = catalog.Relation{Name: name, Source: st.Source, Window: p.window, WindowSizeMs: p.windowMs, TimeFormat: p.timeFormat}
+	*r = catalog.Relation{Schema: schemaOf(st.Name), Name: name, Source: st.Source, Window: p.window, WindowSizeMs: p.windowMs, TimeFormat: p.timeFormat}
 	if st.Kind == ast.TableRelation {
 		r.Kind = catalog.Table
 		// ksqlDB's tables take the latest value for a key, PostgreSQL's refuse.
@@ -410,9 +435,9 @@ func (d *Definition) place(env *Env, p *properties, st *ast.CreateRelation) erro
 		if env.Dialect == ast.KSQL {
 			return pgerr.Newf(pgerr.InvalidParameterValue, "Failed to prepare statement: Missing required property \"KAFKA_TOPIC\" which has no default value.").At(st.Pos())
 		}
-		d.Topic.Name = r.Name
-		if err := setTopic(&properties{}, r.Name, st.Pos()); err != nil {
-			return pgerr.Newf(pgerr.InvalidName, "%q cannot be the name of a topic", r.Name).At(st.Pos()).Hintf("Give one: WITH (kafka_topic = '...').")
+		d.Topic.Name = topicName(r)
+		if err := setTopic(&properties{}, d.Topic.Name, st.Pos()); err != nil {
+			return pgerr.Newf(pgerr.InvalidName, "%q cannot be the name of a topic", d.Topic.Name).At(st.Pos()).Hintf("Give one: WITH (kafka_topic = '...').")
 		}
 	}
 	d.Topic.MustExist = env.Dialect == ast.KSQL && p.partitions == 0

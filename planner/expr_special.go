@@ -575,10 +575,8 @@ func (x *exprs) regclass(s string, pos int) (plan.Expr, error) {
 	if err != nil {
 		return nil, at(err, pos)
 	}
-	if schema == "" || strings.EqualFold(schema, "public") {
-		if r, ok := x.env.Catalog.RelationByName(name); ok {
-			return &plan.Const{Value: int64(r.OID()), T: t}, nil
-		}
+	if r, ok := x.env.Catalog.RelationIn(schema, name); ok {
+		return &plan.Const{Value: int64(r.OID()), T: t}, nil
 	}
 	if x.env.System != nil {
 		if where, _, ok := x.env.System(schema, name); ok {

@@ -50,17 +50,15 @@ func (b *binder) relation(t *ast.TableName) (plan.Node, []scopeCol, error) {
 			}
 		}
 	}
-	if schema == "" || strings.EqualFold(schema, "public") {
-		if r, ok := b.env.Catalog.RelationByName(name); ok {
-			if r.Kind == catalog.View {
-				return b.view(r, alias, t)
-			}
-			scan, cols, err := b.scan(r, alias)
-			if err != nil {
-				return nil, nil, at(err, t.Pos())
-			}
-			return renamed(scan, cols, alias, t.Cols, t.Pos())
+	if r, ok := b.env.Catalog.RelationIn(schema, name); ok {
+		if r.Kind == catalog.View {
+			return b.view(r, alias, t)
 		}
+		scan, cols, err := b.scan(r, alias)
+		if err != nil {
+			return nil, nil, at(err, t.Pos())
+		}
+		return renamed(scan, cols, alias, t.Cols, t.Pos())
 	}
 	if b.env.System != nil {
 		if where, cols, ok := b.env.System(strings.ToLower(schema), strings.ToLower(name)); ok {

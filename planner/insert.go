@@ -33,8 +33,8 @@ type Write struct {
 
 // writable returns the relation that a statement writes.
 func (b *binder) writable(name []ast.Name, pos int) (*catalog.Relation, *catalog.Topic, error) {
-	last := name[len(name)-1].S
-	r, ok := b.env.Catalog.RelationByName(last)
+	last := pathText(name)
+	r, ok := Find(b.env.Catalog, name)
 	if !ok {
 		if b.env.Dialect == ast.KSQL {
 			return nil, nil, pgerr.Newf(pgerr.UndefinedTable, "Cannot insert values into an unknown stream/table: %s", last).At(pos)
@@ -70,7 +70,7 @@ func IsContinuousInsert(env *Env, a *ast.Insert) bool {
 	stream := false
 	ast.Walk(sel.From, func(n ast.Node) bool {
 		if t, ok := n.(*ast.TableName); ok {
-			if r, ok := env.Catalog.RelationByName(t.Name[len(t.Name)-1].S); ok && r.Kind == catalog.Stream {
+			if r, ok := Find(env.Catalog, t.Name); ok && r.Kind == catalog.Stream {
 				stream = true
 			}
 		}

@@ -152,11 +152,11 @@ func newSink(env *Env, st ast.Stmt) (*sink, ast.Query, error) {
 			}
 			s.names = append(s.names, c.Name)
 		}
-		r.Name, q, with = relationName(st.Name), st.As, st.With
+		r.Schema, r.Name, q, with = schemaOf(st.Name), relationName(st.Name), st.As, st.With
 	case *ast.CreateView:
 		s.def.OrReplace, s.def.IfNotExists = st.OrReplace, st.IfNotExists
 		r.Kind, s.prefix, s.what = catalog.MaterializedView, "CTAS_", "CREATE MATERIALIZED VIEW"
-		r.Name, q, with, s.names = relationName(st.Name), st.As, st.With, st.Columns
+		r.Schema, r.Name, q, with, s.names = schemaOf(st.Name), relationName(st.Name), st.As, st.With, st.Columns
 	case *ast.Insert:
 		if len(st.Returning) > 0 || st.OnConflict != nil || st.CTEs != nil {
 			return nil, nil, pgerr.Newf(pgerr.FeatureNotSupported, "RETURNING, ON CONFLICT and WITH are not supported in a continuous INSERT").At(st.Pos())
@@ -177,8 +177,8 @@ func newSink(env *Env, st ast.Stmt) (*sink, ast.Query, error) {
 
 // target finds the stream that INSERT INTO writes.
 func (s *sink) target(st *ast.Insert) error {
-	name := relationName(st.Table)
-	r, ok := s.env.Catalog.RelationByName(name)
+	name := pathText(st.Table)
+	r, ok := Find(s.env.Catalog, st.Table)
 	if !ok {
 		if s.env.Dialect == ast.KSQL {
 			return pgerr.Newf(pgerr.UndefinedTable, "%s does not exist.", vec.KSQLName(name)).At(st.Pos())

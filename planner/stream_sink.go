@@ -171,7 +171,7 @@ func (s *sink) describeTopic(f *flow) {
 	r, t := &s.def.Relation, &s.def.Topic
 	t.Name, t.Partitions, t.RetentionMs = s.props.topic, s.props.partitions, s.props.retentionMs
 	if t.Name == "" {
-		t.Name = s.env.setting("ksql.output.topic.name.prefix") + r.Name
+		t.Name = s.env.setting("ksql.output.topic.name.prefix") + topicName(r)
 	}
 	if t.Partitions == 0 {
 		t.Partitions = f.at.partitions

@@ -33,17 +33,33 @@ const (
 	database = "weir"
 )
 
-// schemas are the namespaces, by OID.
-var schemas = []struct {
+// A schema is an entry of pg_namespace.
+type schema struct {
 	oid         uint32
 	name, about string
-}{
+}
+
+// systemSchemas are the schemas that are always there.
+var systemSchemas = []schema{
 	{nsCatalog, "pg_catalog", "system catalog schema"}, {nsToast, "pg_toast", ""}, {nsPublic, "public", "standard public schema"},
 	{nsInformation, "information_schema", ""}, {nsWeir, "weir", "what runs in this cluster"},
 }
 
-func schemaName(oid uint32) string {
-	for _, s := range schemas {
+// schemas are all schemas.
+func schemas(c *catalog.Catalog) []schema {
+	out := systemSchemas[:len(systemSchemas):len(systemSchemas)]
+	for _, s := range c.Schemas() {
+		out = append(out, schema{catalog.FirstOID + uint32(s.ID), s.Name, ""})
+	}
+	return out
+}
+
+// IsSchema tells whether a schema of that name is always there.
+func IsSchema(name string) bool { return systemOID(name) != 0 }
+
+// systemName and systemOID are of the schemas that are always there.
+func systemName(oid uint32) string {
+	for _, s := range systemSchemas {
 		if s.oid == oid {
 			return s.name
 		}
@@ -51,8 +67,8 @@ func schemaName(oid uint32) string {
 	return ""
 }
 
-func schemaOID(name string) uint32 {
-	for _, s := range schemas {
+func systemOID(name string) uint32 {
+	for _, s := range systemSchemas {
 		if s.name == name {
 			return s.oid
 		}
@@ -84,7 +100,7 @@ func defaultOID(relation uint32, attnum int) uint32 {
 // A class is an entry of pg_class.
 type class struct {
 	oid, namespace uint32
-	name           string
+	schema, name   string
 	kind           byte // relkind
 	attrs          []attribute
 	// user is the relation of the catalog; nil for virtual ones. An index and
@@ -94,8 +110,6 @@ type class struct {
 	// index, of what it indexes.
 	key []int16
 }
-
-func (c *class) schema() string { return schemaName(c.namespace) }
 
 func (c *class) view() bool { return c.kind == 'v' }
 
@@ -107,10 +121,10 @@ func (c *class) keyName() string { return c.name + "_pkey" }
 // relkinds says how clients see streams, tables, materialized views and views.
 var relkinds = [...]byte{catalog.Stream: 'r', catalog.Table: 'r', catalog.MaterializedView: 'm', catalog.View: 'v'}
 
-func classOf(r *catalog.Relation) *class {
-	c := &class{oid: r.OID(), namespace: nsPublic, name: r.Name, kind: relkinds[r.Kind], user: r}
-	if oid := schemaOID(r.Schema); oid != 0 {
-		c.namespace = oid
+func classOf(cat *catalog.Catalog, r *catalog.Relation) *class {
+	c := &class{oid: r.OID(), namespace: nsPublic, schema: catalog.PublicSchema, name: r.Name, kind: relkinds[r.Kind], user: r}
+	if s, ok := cat.SchemaByName(r.Schema); ok {
+		c.namespace, c.schema = catalog.FirstOID+uint32(s.ID), s.Name
 	}
 	for _, col := range r.Columns {
 		if col.Hidden {
@@ -127,7 +141,7 @@ func classOf(r *catalog.Relation) *class {
 
 // index is the index of c's primary key.
 func (c *class) index() *class {
-	i := &class{oid: c.indexOID(), namespace: c.namespace, name: c.keyName(), kind: 'i', user: c.user, key: c.key}
+	i := &class{oid: c.indexOID(), namespace: c.namespace, schema: c.schema, name: c.keyName(), kind: 'i', user: c.user, key: c.key}
 	for _, k := range c.key {
 		a := c.attrs[k-1]
 		a.notNull, a.deflt = false, ""
@@ -139,7 +153,7 @@ func (c *class) index() *class {
 // userClasses are the relations of the catalog.
 func userClasses(cat *catalog.Catalog) (out []*class) {
 	for _, r := range cat.Relations() {
-		out = append(out, classOf(r))
+		out = append(out, classOf(cat, r))
 	}
 	return out
 }
@@ -160,7 +174,7 @@ func userObjects(cat *catalog.Catalog) (out []*class) {
 	}
 	for _, n := range cat.Types() {
 		if n.Type.Kind == vec.Struct {
-			c := &class{oid: compositeOID(n), namespace: nsPublic, name: n.Name, kind: 'c'}
+			c := &class{oid: compositeOID(n), namespace: nsPublic, schema: catalog.PublicSchema, name: n.Name, kind: 'c'}
 			for _, f := range n.Type.Fields {
 				c.attrs = append(c.attrs, attribute{name: f.Name, typ: f.Type, oid: f.Type.PGOID()})
 			}
@@ -341,7 +355,7 @@ func pgConstraints(s Source, emit emitter) error {
 }
 
 func pgDescriptions(s Source, emit emitter) error {
-	for _, x := range schemas {
+	for _, x := range systemSchemas {
 		if x.about != "" {
 			emit(x.oid, classNamespace, 0, x.about)
 		}

@@ -36,8 +36,8 @@ func infoCatalogName(_ Source, emit emitter) error {
 	return nil
 }
 
-func infoSchemata(_ Source, emit emitter) error {
-	for _, x := range schemas {
+func infoSchemata(s Source, emit emitter) error {
+	for _, x := range schemas(s.Catalog()) {
 		emit(database, x.name, owner, nil, nil, nil, nil)
 	}
 	return nil
@@ -54,7 +54,7 @@ func infoTables(s Source, emit emitter) error {
 		if c.view() {
 			kind = "VIEW"
 		}
-		emit(database, c.schema(), c.name, kind, nil, nil, nil, nil, nil, yesNo(c.writable()), "NO", nil)
+		emit(database, c.schema, c.name, kind, nil, nil, nil, nil, nil, yesNo(c.writable()), "NO", nil)
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func infoTables(s Source, emit emitter) error {
 func infoViews(s Source, emit emitter) error {
 	for _, c := range standardTables(s.Catalog()) {
 		if c.view() {
-			emit(database, c.schema(), c.name, orNull(c.query()), "NONE", "NO", "NO", "NO", "NO", "NO")
+			emit(database, c.schema, c.name, orNull(c.query()), "NONE", "NO", "NO", "NO", "NO", "NO")
 		}
 	}
 	return nil
@@ -73,9 +73,9 @@ func infoColumns(s Source, emit emitter) error {
 		for i := range c.attrs {
 			a := &c.attrs[i]
 			d := describe(a)
-			emit(database, c.schema(), c.name, a.name, i+1, orNull(a.deflt), yesNo(!a.notNull), d.name, d.length, d.octets,
+			emit(database, c.schema, c.name, a.name, i+1, orNull(a.deflt), yesNo(!a.notNull), d.name, d.length, d.octets,
 				d.precision, d.radix, d.scale, d.timePrecision, nil, nil, nil, nil, nil, d.collation[0], d.collation[1], d.collation[2],
-				d.domain[0], d.domain[1], d.domain[2], database, schemaName(d.udt.namespace), d.udt.name, nil, nil, nil, nil, fmt.Sprint(i+1),
+				d.domain[0], d.domain[1], d.domain[2], database, systemName(d.udt.namespace), d.udt.name, nil, nil, nil, nil, fmt.Sprint(i+1),
 				"NO", "NO", nil, nil, nil, nil, nil, "NO", "NEVER", nil, yesNo(c.writable()))
 		}
 	}
@@ -97,7 +97,7 @@ func describe(a *attribute) description {
 	mod := a.typmod()
 	var d description
 	if t.kind == 'd' {
-		d.domain = [3]any{database, schemaName(t.namespace), t.name}
+		d.domain = [3]any{database, systemName(t.namespace), t.name}
 		mod = t.typmod
 		if t.coll == 950 {
 			d.collation = [3]any{database, "pg_catalog", "C"}
@@ -169,8 +169,8 @@ func infoElementTypes(s Source, emit emitter) error {
 			if c.view() {
 				kind = "VIEW"
 			}
-			emit(database, c.schema(), c.name, kind, fmt.Sprint(i+1), formatType(e.oid), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
-				nil, nil, nil, nil, database, schemaName(e.namespace), e.name, nil, nil, nil, nil, fmt.Sprintf("a%d", i+1))
+			emit(database, c.schema, c.name, kind, fmt.Sprint(i+1), formatType(e.oid), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+				nil, nil, nil, nil, database, systemName(e.namespace), e.name, nil, nil, nil, nil, fmt.Sprintf("a%d", i+1))
 		}
 	}
 	return nil
@@ -184,11 +184,11 @@ func infoConstraints(s Source, emit emitter) error {
 			continue
 		}
 		if c.key != nil {
-			emit(database, c.schema(), c.keyName(), database, c.schema(), c.name, "PRIMARY KEY", "NO", "NO", "YES", nil)
+			emit(database, c.schema, c.keyName(), database, c.schema, c.name, "PRIMARY KEY", "NO", "NO", "YES", nil)
 		}
 		for i, a := range c.attrs {
 			if a.notNull {
-				emit(database, c.schema(), c.notNullName(i+1), database, c.schema(), c.name, "CHECK", "NO", "NO", "YES", nil)
+				emit(database, c.schema, c.notNullName(i+1), database, c.schema, c.name, "CHECK", "NO", "NO", "YES", nil)
 			}
 		}
 	}
@@ -203,7 +203,7 @@ func infoCheckConstraints(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		for i, a := range c.attrs {
 			if c.kind == 'r' && a.notNull {
-				emit(database, c.schema(), c.notNullName(i+1), a.name+" IS NOT NULL")
+				emit(database, c.schema, c.notNullName(i+1), a.name+" IS NOT NULL")
 			}
 		}
 	}
@@ -213,7 +213,7 @@ func infoCheckConstraints(s Source, emit emitter) error {
 func infoKeyColumns(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		for i, k := range c.key {
-			emit(database, c.schema(), c.keyName(), database, c.schema(), c.name, c.attrs[k-1].name, i+1, nil)
+			emit(database, c.schema, c.keyName(), database, c.schema, c.name, c.attrs[k-1].name, i+1, nil)
 		}
 	}
 	return nil
@@ -222,7 +222,7 @@ func infoKeyColumns(s Source, emit emitter) error {
 func infoConstraintColumns(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		for _, k := range c.key {
-			emit(database, c.schema(), c.name, c.attrs[k-1].name, database, c.schema(), c.keyName())
+			emit(database, c.schema, c.name, c.attrs[k-1].name, database, c.schema, c.keyName())
 		}
 	}
 	return nil
@@ -231,7 +231,7 @@ func infoConstraintColumns(s Source, emit emitter) error {
 func infoConstraintTables(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		if c.key != nil {
-			emit(database, c.schema(), c.name, database, c.schema(), c.keyName())
+			emit(database, c.schema, c.name, database, c.schema, c.keyName())
 		}
 	}
 	return nil
@@ -253,7 +253,7 @@ func infoTablePrivileges(s Source, emit emitter) error {
 	for _, c := range standardTables(s.Catalog()) {
 		for _, what := range []string{"INSERT", "SELECT", "UPDATE", "DELETE"} {
 			if what == "SELECT" || c.writable() && c.user != nil {
-				emit(owner, owner, database, c.schema(), c.name, what, "YES", yesNo(what == "SELECT"))
+				emit(owner, owner, database, c.schema, c.name, what, "YES", yesNo(what == "SELECT"))
 			}
 		}
 	}

@@ -23,9 +23,9 @@ func (n Names) RelationName(oid uint32) (schema, name string, visible, ok bool) 
 	}
 	switch oid &^ c.oid {
 	case 0:
-		return c.schema(), c.name, true, true
+		return c.schema, c.name, c.namespace == nsPublic, true
 	case indexBit:
-		return c.schema(), c.keyName(), c.key != nil, c.key != nil
+		return c.schema, c.keyName(), c.namespace == nsPublic, c.key != nil
 	}
 	return "", "", false, false
 }
@@ -35,15 +35,12 @@ func (n Names) RelationOID(schema, name string) (uint32, bool) {
 	if r, ok := Lookup(schema, name); ok {
 		return r.OID, true
 	}
-	if schema != "" && schema != "public" {
-		return 0, false
-	}
-	if r, ok := n.Catalog().RelationByName(name); ok {
+	if r, ok := n.Catalog().RelationIn(schema, name); ok {
 		return r.OID(), true
 	}
 	if table, ok := strings.CutSuffix(name, "_pkey"); ok {
-		if r, ok := n.Catalog().RelationByName(table); ok {
-			if c := classOf(r); c.key != nil {
+		if r, ok := n.Catalog().RelationIn(schema, table); ok {
+			if c := classOf(n.Catalog(), r); c.key != nil {
 				return c.indexOID(), true
 			}
 		}
@@ -55,8 +52,11 @@ func (n Names) RelationOID(schema, name string) (uint32, bool) {
 func (n Names) ObjectName(typ, oid uint32) (string, bool) {
 	switch typ {
 	case vec.OIDRegnsp:
-		name := schemaName(oid)
-		return name, name != ""
+		for _, s := range schemas(n.Catalog()) {
+			if s.oid == oid {
+				return quoted(s.name), true
+			}
+		}
 	case vec.OIDRegrole:
 		return owner, oid == ownerOID
 	case vec.OIDRegproc, vec.OIDRegprocedure:
@@ -91,8 +91,11 @@ func (n Names) ObjectName(typ, oid uint32) (string, bool) {
 func (n Names) ObjectOID(typ uint32, name string) (uint32, bool) {
 	switch typ {
 	case vec.OIDRegnsp:
-		oid := schemaOID(name)
-		return oid, oid != 0
+		for _, s := range schemas(n.Catalog()) {
+			if s.name == name {
+				return s.oid, true
+			}
+		}
 	case vec.OIDRegrole:
 		return ownerOID, name == owner
 	case vec.OIDRegproc:
@@ -129,7 +132,7 @@ func (n Names) ObjectOID(typ uint32, name string) (uint32, bool) {
 // Definition implements fn.Catalog.
 func (n Names) Definition(what fn.Definition, oid uint32, col int) (string, bool) {
 	if what == fn.SchemaComment {
-		for _, s := range schemas {
+		for _, s := range systemSchemas {
 			if s.oid == oid {
 				return s.about, s.about != ""
 			}

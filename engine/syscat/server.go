@@ -11,8 +11,8 @@ import (
 // The rows that describe the server rather than relations: one database, one user,
 // the session's settings.
 
-func pgNamespaces(_ Source, emit emitter) error {
-	for _, x := range schemas {
+func pgNamespaces(s Source, emit emitter) error {
+	for _, x := range schemas(s.Catalog()) {
 		emit(x.oid, x.name, ownerOID, nil)
 	}
 	return nil
@@ -164,7 +164,7 @@ func pgStatTables(s Source, emit emitter) error {
 			continue
 		}
 		n := c.volume(vols).records
-		emit(c.oid, c.schema(), c.name, nil, nil, nil, nil, n, nil, nil, nil, n, 0, nil, nil, nil, nil, nil, nil, 0, 0, 0, 0)
+		emit(c.oid, c.schema, c.name, nil, nil, nil, nil, n, nil, nil, nil, n, 0, nil, nil, nil, nil, nil, nil, 0, 0, 0, 0)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func pgStatTables(s Source, emit emitter) error {
 func pgStatioTables(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		if !c.view() {
-			emit(c.oid, c.schema(), c.name, nil, nil, nil, nil, nil, nil, nil, nil)
+			emit(c.oid, c.schema, c.name, nil, nil, nil, nil, nil, nil, nil, nil)
 		}
 	}
 	return nil
@@ -181,7 +181,7 @@ func pgStatioTables(s Source, emit emitter) error {
 func pgStatIndexes(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		if c.key != nil {
-			emit(c.oid, c.indexOID(), c.schema(), c.name, c.keyName(), nil, nil, nil)
+			emit(c.oid, c.indexOID(), c.schema, c.name, c.keyName(), nil, nil, nil)
 		}
 	}
 	return nil

@@ -163,7 +163,7 @@ func (x *relations) build() {
 			x.all = append(x.all, r)
 			x.byName[[2]string{r.Schema, r.Name}] = r
 			x.byOID[r.OID] = r
-			c := &class{oid: d.oid, namespace: schemaOID(schema.name), name: d.name, kind: d.kind, attrs: attributes(d.cols)}
+			c := &class{oid: d.oid, namespace: systemOID(schema.name), schema: schema.name, name: d.name, kind: d.kind, attrs: attributes(d.cols)}
 			x.classes = append(x.classes, c)
 			for i := range c.attrs {
 				row := c.attributeRow(i)

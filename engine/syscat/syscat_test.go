@@ -41,9 +41,11 @@ func newSource(t testing.TB) fakeSource {
 			{ID: 13, Schema: "public", Name: "per_user", Kind: catalog.MaterializedView, Topic: 3, Query: 20, Window: "TUMBLING", WindowSizeMs: 60000,
 				SQL:     "CREATE MATERIALIZED VIEW per_user AS SELECT k, count(*) AS n FROM clicks GROUP BY k",
 				Columns: []catalog.Column{{Name: "k", Type: vec.Of(vec.Int64), Role: catalog.Key}, {Name: "n", Type: vec.Of(vec.Int64)}}},
+			{ID: 15, Schema: "app", Name: "users", Kind: catalog.Table, Columns: []catalog.Column{{Name: "id", Type: str, Role: catalog.Key}}},
 			{ID: 14, Schema: "public", Name: "V", Kind: catalog.View, Dialect: "ksql", SQL: "CREATE VIEW V AS SELECT url FROM clicks",
 				Columns: []catalog.Column{{Name: "URL", Type: str}}},
 		},
+		Schemas: []*catalog.Schema{{ID: 40, Name: "app"}},
 		Queries: []*catalog.Query{{ID: 20, Name: "mv_per_user", SQL: "CREATE MATERIALIZED VIEW ...", Dialect: "postgres", Sink: 13, Sources: []catalog.ID{10}, Generation: 1}},
 		Types:   []*catalog.NamedType{{ID: 30, Name: "address", Type: vec.Type{Kind: vec.Struct, Fields: []vec.Field{{Name: "street", Type: str}, {Name: "nr", Type: vec.Of(vec.Int32)}}}}, {ID: 31, Name: "cents", Type: vec.Of(vec.Int64)}},
 	}
@@ -292,7 +294,7 @@ func TestColumnsArePostgreSQLs(t *testing.T) {
 	ours := map[string]string{} // schema, relation, relkind, number, name, type OID, not null
 	for _, c := range systemClasses() {
 		for i, a := range c.attrs {
-			ours[fmt.Sprintf("%s%s%d", c.schema(), c.name, i+1)] = fmt.Sprintf("%c%s%d%t", c.kind, a.name, a.oid, a.notNull)
+			ours[fmt.Sprintf("%s%s%d", c.schema, c.name, i+1)] = fmt.Sprintf("%c%s%d%t", c.kind, a.name, a.oid, a.notNull)
 		}
 	}
 	n := 0

@@ -13,7 +13,7 @@ import (
 func pgTables(s Source, emit emitter) error {
 	for _, c := range tables(s.Catalog()) {
 		if c.kind == 'r' {
-			emit(c.schema(), c.name, owner, nil, c.key != nil, false, false, false)
+			emit(c.schema, c.name, owner, nil, c.key != nil, false, false, false)
 		}
 	}
 	return nil
@@ -22,7 +22,7 @@ func pgTables(s Source, emit emitter) error {
 func pgViews(s Source, emit emitter) error {
 	for _, c := range tables(s.Catalog()) {
 		if c.view() {
-			emit(c.schema(), c.name, owner, c.query())
+			emit(c.schema, c.name, owner, c.query())
 		}
 	}
 	return nil
@@ -31,7 +31,7 @@ func pgViews(s Source, emit emitter) error {
 func pgMatviews(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		if c.kind == 'm' {
-			emit(c.schema(), c.name, owner, nil, false, true, c.query())
+			emit(c.schema, c.name, owner, nil, false, true, c.query())
 		}
 	}
 	return nil
@@ -40,7 +40,7 @@ func pgMatviews(s Source, emit emitter) error {
 func pgIndexViews(s Source, emit emitter) error {
 	for _, c := range userClasses(s.Catalog()) {
 		if c.key != nil {
-			emit(c.schema(), c.name, c.keyName(), nil, c.indexDef())
+			emit(c.schema, c.name, c.keyName(), nil, c.indexDef())
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ func (c *class) keyColumns() string {
 }
 
 func (c *class) indexDef() string {
-	return "CREATE UNIQUE INDEX " + quoted(c.keyName()) + " ON " + quoted(c.schema()) + "." + quoted(c.name) + " USING btree (" + c.keyColumns() + ")"
+	return "CREATE UNIQUE INDEX " + quoted(c.keyName()) + " ON " + quoted(c.schema) + "." + quoted(c.name) + " USING btree (" + c.keyColumns() + ")"
 }
 
 // quoted is a name as SQL in the postgres dialect writes it.
@@ -95,5 +95,5 @@ func userClass(cat *catalog.Catalog, oid uint32) (*class, bool) {
 	if !ok {
 		return nil, false
 	}
-	return classOf(r), true
+	return classOf(cat, r), true
 }

@@ -33,9 +33,17 @@ func weirSchema() []definition {
 func weirRelations(s Source, emit emitter) error {
 	cat := s.Catalog()
 	for _, r := range cat.Relations() {
-		emit(r.Name, r.Kind.String(), SchemaText(r), r.Key.Name, r.Value.Name, topicName(cat, r.Topic), orNull(r.Window), orNull(r.WindowSizeMs), r.Source)
+		emit(fullName(r), r.Kind.String(), SchemaText(r), r.Key.Name, r.Value.Name, topicName(cat, r.Topic), orNull(r.Window), orNull(r.WindowSizeMs), r.Source)
 	}
 	return nil
+}
+
+// fullName is a relation's name, after its schema if that is not the public one.
+func fullName(r *catalog.Relation) string {
+	if r.Schema == "" || r.Schema == catalog.PublicSchema {
+		return r.Name
+	}
+	return r.Schema + "." + r.Name
 }
 
 // SchemaText is a relation's columns as the ksql dialect declares them.
@@ -61,7 +69,7 @@ var roles = [...]string{catalog.Value: "VALUE", catalog.Key: "KEY", catalog.Head
 func weirColumns(s Source, emit emitter) error {
 	for _, r := range s.Catalog().Relations() {
 		for i, c := range r.Columns {
-			emit(r.Name, c.Name, i+1, c.Type.String(), c.Type.KSQL(), roles[c.Role], c.NotNull, orNull(c.Default), c.Hidden)
+			emit(fullName(r), c.Name, i+1, c.Type.String(), c.Type.KSQL(), roles[c.Role], c.NotNull, orNull(c.Default), c.Hidden)
 		}
 	}
 	return nil
@@ -77,7 +85,7 @@ func topicName(cat *catalog.Catalog, id catalog.ID) any {
 
 func relationName(cat *catalog.Catalog, id catalog.ID) any {
 	if r, ok := cat.Relation(id); ok {
-		return r.Name
+		return fullName(r)
 	}
 	return nil
 }
@@ -107,7 +115,7 @@ func weirQueries(s Source, emit emitter) error {
 		sources := []string{}
 		for _, id := range q.Sources {
 			if r, ok := cat.Relation(id); ok {
-				sources = append(sources, r.Name)
+				sources = append(sources, fullName(r))
 			}
 		}
 		emit(q.Name, now.State, orNull(now.Error), relationName(cat, q.Sink), sources, q.SQL, q.Dialect, q.Generation, len(now.Tasks), instant(q.CreatedUnixMs))
