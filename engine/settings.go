@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,48 @@ func location(v string) (*time.Location, error) {
 			}
 		}
 	}
+	if loc, ok := posixZone(v); ok {
+		return loc, nil
+	}
 	return nil, pgerr.Newf(pgerr.InvalidParameterValue, "invalid value for parameter \"TimeZone\": %q", v)
+}
+
+// posixName is a zone as POSIX writes it: a name, and how far it is west of
+// Greenwich. JDBC sends GMT-02:00 for what Java calls GMT+02:00.
+var posixName = regexp.MustCompile(`^(<[A-Za-z0-9+:-]+>|[A-Za-z]{3,})?([+-]?)(\d{1,2})(?::(\d\d))?(?::(\d\d))?$`)
+
+func posixZone(v string) (*time.Location, bool) {
+	m := posixName.FindStringSubmatch(v)
+	if m == nil {
+		return nil, false
+	}
+	seconds := 0
+	for i, unit := range []int{3600, 60, 1} {
+		n, _ := strconv.Atoi(m[3+i]) // digits or nothing
+		if n > [...]int{24, 59, 59}[i] {
+			return nil, false
+		}
+		seconds += n * unit
+	}
+	if m[2] != "-" {
+		seconds = -seconds
+	}
+	return time.FixedZone(strings.Trim(m[1], "<>"), seconds), true
+}
+
+// isoZone turns the interval of SET TIME ZONE INTERVAL '+02:00', which is east of
+// Greenwich, into the name that PostgreSQL gives such a zone.
+func isoZone(setting, v string) string {
+	if name := strings.ToLower(setting); name != "time zone" && name != "timezone" || v == "" {
+		return v
+	}
+	switch v[0] {
+	case '+':
+		return "<" + v + ">-" + v[1:]
+	case '-':
+		return "<" + v + ">+" + v[1:]
+	}
+	return "<+" + v + ">-" + v
 }
 
 // titled writes each word of a zone's name with a capital; the first upper parts
@@ -263,7 +305,7 @@ func (s *session) setStmt(a *ast.Set) (*command, error) {
 			case *ast.Column:
 				words = append(words, v.Parts[len(v.Parts)-1].S)
 			case *ast.Typed:
-				words = append(words, v.V)
+				words = append(words, isoZone(a.Name, v.V))
 			case *ast.Default:
 				isDefault = true
 			default:
