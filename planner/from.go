@@ -259,6 +259,9 @@ func (b *binder) with(w *ast.With, sc *scope) error {
 	if w == nil {
 		return nil
 	}
+	sink := b.sink // it is for the query itself
+	b.sink = nil
+	defer func() { b.sink = sink }()
 	for _, c := range w.CTEs {
 		if w.Recursive && mentions(c.Query, c.Name.S) {
 			return pgerr.Newf(pgerr.FeatureNotSupported, "WITH RECURSIVE is not supported yet").At(c.Query.Pos())

@@ -84,6 +84,12 @@ func prune(n plan.Node, need []bool) (plan.Node, []int) {
 		r, rto := prune(r, right)
 		to := concat(lto, rto, len(l.Columns()))
 		return &plan.Apply{Kind: n.Kind, L: l, R: r, On: move(n.On, to)}, to
+	case *plan.Recompute: // it reads no more than it needs
+		c := &plan.Recompute{Query: n.Query}
+		for _, in := range n.Ins {
+			c.Ins = append(c.Ins, pruned(in))
+		}
+		return c, keepAll(len(need))
 	case *plan.Upsert:
 		below := grown(need)
 		for _, k := range n.Keys {

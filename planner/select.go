@@ -514,9 +514,40 @@ func (s *selection) applyTables() {
 	if len(s.collect.tables) == 0 {
 		return
 	}
-	width := len(s.node.Columns())
-	s.node = &plan.Unnest{In: s.node, Funcs: append([]plan.TableCall{}, s.collect.tables...)}
-	s.placed(tableBase, width)
+	// A function over the rows of another is computed over that one's rows.
+	calls := s.collect.tables
+	level := make([]int, len(calls))
+	last := 0
+	for i, c := range calls { // arguments were bound before the call
+		for _, a := range c.Args {
+			plan.ColumnsOf(a, func(col int) {
+				if col >= tableBase && col < tableBase+i {
+					level[i] = max(level[i], level[col-tableBase]+1)
+				}
+			})
+		}
+		last = max(last, level[i])
+	}
+	at := make([]int, len(calls)) // the column of each
+	for l := 0; l <= last; l++ {
+		width := len(s.node.Columns())
+		u := &plan.Unnest{In: s.node}
+		for i := range calls {
+			if level[i] == l {
+				at[i] = width + len(u.Funcs)
+				u.Funcs = append(u.Funcs, s.collect.tables[i])
+			}
+		}
+		s.node = u
+		s.overAll(func(e plan.Expr) plan.Expr {
+			return plan.Rewrite(e, func(e plan.Expr, depth int) plan.Expr {
+				if c, ok := e.(*plan.Col); ok && depth == 0 && c.Index >= tableBase && c.Index < tableBase+len(calls) && level[c.Index-tableBase] == l {
+					return &plan.Col{Index: at[c.Index-tableBase], Name: c.Name, T: c.T}
+				}
+				return nil
+			})
+		})
+	}
 }
 
 // placed turns the placeholders from base on into columns from width on.

@@ -13,8 +13,26 @@ import (
 // PlanContinuous plans CREATE STREAM, TABLE and MATERIALIZED VIEW with AS, and
 // INSERT INTO ... SELECT that runs for ever. The same statement over the same
 // sources and settings gives the same plan: it is planned again at every
-// restart. That the target's name is free is not checked.
+// restart. That the target's name is free is not checked. A table or view of plain
+// SQL that no operators over changes can keep up to date is computed anew after
+// every change.
 func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
+	c, err := planContinuous(env, st, (*binder).changing)
+	if err == nil || env.Dialect == ast.KSQL {
+		return c, err
+	}
+	anew, e := planContinuous(env, st, (*binder).recomputed)
+	if e == nil {
+		return anew, nil
+	}
+	if pe, ok := e.(*pgerr.Error); ok && pe.Code != pgerr.FeatureNotSupported {
+		return nil, e // wrong in any case
+	}
+	return nil, err // what the statement lacks to be kept up to date
+}
+
+// planContinuous plans a statement whose query bind binds.
+func planContinuous(env *Env, st ast.Stmt, bind func(*binder, *sink, ast.Query) error) (*Continuous, error) {
 	c := &Continuous{Settings: map[string]string{}}
 	env = env.recording(c.Settings)
 	sink, q, err := newSink(env, st)
@@ -22,10 +40,7 @@ func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
 		return nil, err
 	}
 	seen := map[uint64]bool{}
-	b := &binder{env: env, stream: true}
-	if _, ok := q.(*ast.Select); ok {
-		b.sink = sink
-	}
+	b := &binder{env: env}
 	b.onScan = func(n *plan.Scan) {
 		if !seen[n.Relation] {
 			seen[n.Relation] = true
@@ -35,20 +50,12 @@ func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
 			sink.like = n
 		}
 	}
-	node, err := b.query(q, &scope{})
-	if err != nil {
+	if err := bind(b, sink, q); err != nil {
 		return nil, err
 	}
-	if !sink.done { // UNION and its like
-		if err := runnable(node); err != nil {
+	if env.Dialect == ast.Postgres {
+		if err := maintained(sink.root); err != nil {
 			return nil, at(err, q.Pos())
-		}
-		var outs []output
-		for i, c := range node.Columns() {
-			outs = append(outs, output{e: &plan.Col{Index: i, Name: c.Name, T: c.Type}, name: c.Name, pos: q.Pos()})
-		}
-		if err := sink.finish(b, node, flowOf(node), outs); err != nil {
-			return nil, err
 		}
 	}
 	c.Definition, c.Into, c.Name = sink.def, sink.intoID(), sink.queryName()
@@ -66,6 +73,32 @@ func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
 		return nil, pgerr.Newf(pgerr.UndefinedParameter, "a continuous query has no parameters").At(q.Pos())
 	}
 	return c, nil
+}
+
+// changing binds q as a plan of operators over changes, and finishes the sink.
+func (b *binder) changing(sink *sink, q ast.Query) error {
+	b.stream = true
+	if _, ok := q.(*ast.Select); ok {
+		b.sink = sink
+	}
+	node, err := b.query(q, &scope{})
+	if err != nil || sink.done {
+		return err
+	}
+	// UNION and its like
+	if err := runnable(node); err != nil {
+		return at(err, q.Pos())
+	}
+	return sink.finish(b, node, flowOf(node), plainOutputs(node, len(node.Columns()), q.Pos()))
+}
+
+// plainOutputs are the first n columns of a node.
+func plainOutputs(n plan.Node, width, pos int) []output {
+	var outs []output
+	for i, c := range n.Columns()[:width] {
+		outs = append(outs, output{e: &plan.Col{Index: i, Name: c.Name, T: c.Type}, name: c.Name, pos: pos})
+	}
+	return outs
 }
 
 func startAt(env *Env) plan.StartAt {
@@ -115,7 +148,7 @@ func runnable(n plan.Node) error {
 	switch n.(type) {
 	case *plan.Scan:
 		return nil
-	case *plan.Filter, *plan.Project, *plan.Unnest, *plan.Aggregate, *plan.Upsert, *plan.Join, *plan.Repartition:
+	case *plan.Filter, *plan.Project, *plan.Unnest, *plan.Aggregate, *plan.Upsert, *plan.Join, *plan.Repartition, *plan.Recompute:
 		for _, in := range n.Inputs() {
 			if err := runnable(in); err != nil {
 				return err

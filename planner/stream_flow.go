@@ -72,6 +72,8 @@ func flowOf(n plan.Node) flow {
 		return joinFlow(n)
 	case *plan.SetOp:
 		return unionFlow(n)
+	case *plan.Recompute:
+		return flow{table: true, changes: true, key: []keyCol{{col: len(n.Columns()) - 1}}, start: -1, end: -1, at: placing{partitions: 1}}
 	case *plan.Repartition:
 		f := flowOf(n.In)
 		if len(n.Keys) > 0 {

@@ -115,6 +115,15 @@ func withInputs(n plan.Node, f func(plan.Node) (plan.Node, error)) (plan.Node, e
 		c := *n
 		c.In, err = f(n.In)
 		return &c, err
+	case *plan.Recompute:
+		c := &plan.Recompute{Query: n.Query}
+		for _, in := range n.Ins {
+			if in, err = f(in); err != nil {
+				return nil, err
+			}
+			c.Ins = append(c.Ins, in)
+		}
+		return c, nil
 	case *plan.SetOp:
 		c := *n
 		if c.L, err = f(n.L); err != nil {

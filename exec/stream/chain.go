@@ -99,7 +99,12 @@ func Build(root plan.Node, env *Env, out Output) (*Chain, error) {
 // movesKeys tells whether an update in the output may be of rows with different
 // keys, so that the old row has to be seen.
 func movesKeys(n plan.Node) bool {
-	if j, ok := n.(*plan.Join); ok && j.Shape == plan.Bounded {
+	switch n := n.(type) {
+	case *plan.Join:
+		if n.Shape == plan.Bounded {
+			return true
+		}
+	case *plan.Recompute:
 		return true
 	}
 	for _, in := range n.Inputs() {
@@ -160,6 +165,16 @@ func (c *Chain) build(n plan.Node, old bool, out Output, at port) error {
 		op = u
 		if err = add(op, n.L, 0, old); err == nil {
 			err = add(op, n.R, 1, old)
+		}
+	case *plan.Recompute:
+		var r *recompute
+		if r, err = newRecompute(n, c, out); err == nil {
+			op = r
+			for i, in := range n.Ins {
+				if err = add(op, in, i, true); err != nil {
+					return err
+				}
+			}
 		}
 	case *plan.Repartition:
 		return c.build(n.In, old, out, at)

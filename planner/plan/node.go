@@ -223,6 +223,15 @@ type (
 		Partitions int32
 		Format     Format
 	}
+	// Recompute keeps the rows of its inputs, which change, and computes Query over
+	// them anew after every step in which one did: for what no operator keeps up to
+	// date by itself. Query is a bounded plan; its i-th Scan, as Scans lists them,
+	// stands for Ins[i] and has its columns. Output: the columns of Query, and then
+	// bytes that tell its rows apart, equal ones included.
+	Recompute struct {
+		Ins   []Node
+		Query Node
+	}
 	// WindowFuncs computes OVER expressions, appended to the input's columns.
 	WindowFuncs struct {
 		In    Node
@@ -372,6 +381,10 @@ func (n *SetOp) Columns() []Column       { return n.L.Columns() }
 func (n *Upsert) Columns() []Column      { return n.In.Columns() }
 func (n *Repartition) Columns() []Column { return n.In.Columns() }
 
+func (n *Recompute) Columns() []Column {
+	return append(append([]Column{}, n.Query.Columns()...), Column{"_row", vec.Of(vec.Bytes)})
+}
+
 func (n *Project) Columns() []Column {
 	out := make([]Column, len(n.Exprs))
 	for i, e := range n.Exprs {
@@ -442,6 +455,7 @@ func (n *SetOp) Inputs() []Node       { return []Node{n.L, n.R} }
 func (n *Upsert) Inputs() []Node      { return []Node{n.In} }
 func (n *Repartition) Inputs() []Node { return []Node{n.In} }
 func (n *WindowFuncs) Inputs() []Node { return []Node{n.In} }
+func (n *Recompute) Inputs() []Node   { return n.Ins }
 
 func (*Scan) node()        {}
 func (*SystemScan) node()  {}
@@ -459,3 +473,4 @@ func (*SetOp) node()       {}
 func (*Upsert) node()      {}
 func (*Repartition) node() {}
 func (*WindowFuncs) node() {}
+func (*Recompute) node()   {}

@@ -105,6 +105,9 @@ func columnsText(cols []Column) string {
 
 func (w *printer) node(n Node, depth int) {
 	w.line(depth, "%s", nodeText(n))
+	if r, ok := n.(*Recompute); ok {
+		w.node(r.Query, depth+2)
+	}
 	for _, in := range n.Inputs() {
 		w.node(in, depth+1)
 	}
@@ -158,6 +161,8 @@ func nodeText(n Node) string {
 			s += " all"
 		}
 		return s
+	case *Recompute:
+		return "compute anew"
 	case *Upsert:
 		return fmt.Sprintf("changes by %v", n.Keys)
 	case *Repartition:

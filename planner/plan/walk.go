@@ -1,6 +1,9 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Rewrite returns e with every subexpression for which f gives a replacement
 // replaced by it, from the outside in; what f returns is not looked into. A nil
@@ -144,6 +147,12 @@ func rewriteNode(n Node, depth int, f func(Expr, int) Expr) Node {
 		return &c
 	case *Upsert:
 		return &Upsert{node(n.In), n.Keys}
+	case *Recompute:
+		c := &Recompute{Query: n.Query} // it stands for itself
+		for _, in := range n.Ins {
+			c.Ins = append(c.Ins, node(in))
+		}
+		return c
 	case *Repartition:
 		c := *n
 		c.In, c.Keys = node(n.In), list(n.Keys)
@@ -175,6 +184,28 @@ func Visit(e Expr, f func(e Expr, depth int)) {
 // VisitNode is Visit for all expressions of a plan.
 func VisitNode(n Node, f func(e Expr, depth int)) {
 	RewriteNode(n, func(e Expr, depth int) Expr { f(e, depth); return nil })
+}
+
+// Scans returns the Scans of a plan, those of its subqueries included, each once
+// and always in the same order.
+func Scans(n Node) []*Scan {
+	var out []*Scan
+	var below func(n Node)
+	below = func(n Node) {
+		if s, ok := n.(*Scan); ok && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+		for _, in := range n.Inputs() {
+			below(in)
+		}
+	}
+	below(n)
+	VisitNode(n, func(e Expr, _ int) {
+		if s, ok := e.(*Subquery); ok {
+			below(s.Plan)
+		}
+	})
+	return out
 }
 
 // Shift returns e with the columns of its own row moved: column i becomes
