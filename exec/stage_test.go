@@ -54,14 +54,14 @@ func TestStagesPassChanges(t *testing.T) {
 	in := scanAll(src, textCodec)
 	counts := &plan.Aggregate{In: &plan.Input{Cols: in.Columns()}, Keys: []plan.Expr{col(0, vec.Text)}, Names: []string{"k", "c"}, Aggs: []plan.AggCall{countStar(t)}}
 	inner := plan.Sink{
-		Topic: plan.Topic{Name: plan.InternalTopic(0), Partitions: 2}, Key: []int{0}, Value: []int{0, 1}, Changes: true, WindowStart: -1, WindowEnd: -1, TimeColumn: -1,
+		Topic: plan.Topic{Name: plan.InternalTopic(0), Partitions: 2}, Value: []int{0, 1}, Changes: true, WindowStart: -1, WindowEnd: -1, TimeColumn: -1,
 		Codec: plan.Codec{
-			Key:   plan.Format{Name: "NATIVE", Fields: []vec.Field{field("k", vec.Text)}},
+			Key:   plan.Format{Name: "NONE"},
 			Value: plan.Format{Name: "NATIVE", Fields: []vec.Field{field("k", vec.Text), field("c", vec.Int64)}},
 		},
 	}
 	inner.Topic.ID = 0
-	back := &plan.Scan{Name: "stage 0", Topic: inner.Topic, Codec: inner.Codec, TimeField: -1, Cols: []plan.SourceColumn{
+	back := &plan.Scan{Name: "stage 0", Table: true, Topic: inner.Topic, Codec: inner.Codec, TimeField: -1, Cols: []plan.SourceColumn{
 		{Name: "c", Type: vec.Of(vec.Int64), Kind: plan.ValueField, Index: 1},
 	}}
 	top := &plan.Aggregate{In: &plan.Input{Cols: back.Columns()}, Keys: []plan.Expr{col(0, vec.Int64)}, Names: []string{"c", "n"}, Aggs: []plan.AggCall{countStar(t)}, OverTable: true}

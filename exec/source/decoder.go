@@ -247,8 +247,8 @@ var (
 // add takes in one record.
 func (d *Decoder) add(r *batch.Record) {
 	key, value, op := r.Key, r.Value, vec.Insert
-	if d.scan.Table && key == nil {
-		return // tables ignore records without a key
+	if d.scan.Table && key == nil && !d.cfg.Changes {
+		return // tables ignore records without a key; logs between stages have none
 	}
 	var start, end int64
 	if d.scan.Codec.Window != plan.NoWindow {
