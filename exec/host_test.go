@@ -195,7 +195,7 @@ func (h *memHost) flush(q *Query) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := q.Flush(ctx); err != nil && !errors.Is(err, errStopped) {
+	if err := q.Flush(ctx); err != nil && !errors.Is(err, ErrStopped) {
 		h.t.Fatal(err)
 	}
 }

@@ -296,7 +296,7 @@ func (q *Query) until(ctx context.Context, cond func() bool) error {
 		}
 		moved, err := q.moved, q.err
 		if err == nil && q.halted {
-			err = errStopped
+			err = ErrStopped
 		}
 		q.mu.Unlock()
 		if err != nil {
@@ -313,7 +313,8 @@ func (q *Query) until(ctx context.Context, cond func() bool) error {
 	}
 }
 
-var errStopped = errors.New("exec: the query was stopped")
+// ErrStopped says that the query was stopped while somebody waited for it.
+var ErrStopped = errors.New("exec: the query was stopped")
 
 // Stop ends the query and waits for its goroutines. What is stored of it stays.
 func (q *Query) Stop() {
