@@ -263,10 +263,10 @@ func (c *cluster) leader(group int) (found *life) {
 	return found
 }
 
-// until repeats try, which must succeed within minutes.
+// until repeats try, which must succeed within a minute.
 func (c *cluster) until(what string, try func() error) {
 	var err error
-	for range 10_000 {
+	for range 3000 {
 		if err = try(); err == nil {
 			return
 		}
@@ -287,8 +287,15 @@ func (c *cluster) settle() {
 	}
 	c.net.Heal()
 	c.awaitNodes()
+	c.replicated()
+}
+
+// replicated waits until every node has applied what is committed and returns
+// how much that is, by group.
+func (c *cluster) replicated() (applied []uint64) {
 	for i := range shards + 1 {
 		want := c.leader(i).Groups()[i].Stats().Applied
+		applied = append(applied, want)
 		for _, n := range c.nodes {
 			c.until(fmt.Sprintf("%s to apply %d of group %d", n.id, want, i), func() error {
 				l := n.now.Load()
@@ -302,4 +309,5 @@ func (c *cluster) settle() {
 			})
 		}
 	}
+	return applied
 }

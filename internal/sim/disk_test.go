@@ -18,6 +18,8 @@ type disk struct {
 	fs  vfs.FS // what the node writes to
 	mem *vfs.MemFS
 	rnd *rand.Rand // under mu
+	// lies makes syncs of the journal do nothing.
+	lies bool
 	// severed is called right before the crash: nothing that the ghost does may
 	// be seen by others.
 	severed func()
@@ -29,9 +31,9 @@ type disk struct {
 	crashed chan struct{} // closed by the crash
 }
 
-// newDisk returns a disk on mem. lies makes syncs of the journal do nothing.
+// newDisk returns a disk on mem.
 func newDisk(mem *vfs.MemFS, rnd *rand.Rand, crashAt int, lies bool, severed func()) *disk {
-	d := &disk{mem: mem, rnd: rnd, crashAt: crashAt, severed: severed, crashed: make(chan struct{})}
+	d := &disk{mem: mem, rnd: rnd, crashAt: crashAt, lies: lies, severed: severed, crashed: make(chan struct{})}
 	d.fs = crashfs.Watch(ordered{mem}, func(name string, sync func() error) error {
 		d.mu.Lock()
 		if d.syncs++; d.syncs == d.crashAt {
@@ -59,7 +61,11 @@ func (d *disk) crashLocked() {
 	}
 	d.severed()
 	// Of what was not synced a crash leaves nothing, half of the blocks, or all.
-	d.left = d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * d.rnd.IntN(3), RNG: d.rnd})
+	share := 50 * d.rnd.IntN(3)
+	if d.lies {
+		share = 0 // or Pebble sees that blocks are missing in the middle
+	}
+	d.left = d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: share, RNG: d.rnd})
 	close(d.crashed)
 }
 

@@ -7,10 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/weirdb/weir/catalog"
-	"github.com/weirdb/weir/internal/vec"
-	"github.com/weirdb/weir/replication"
 )
 
 var (
@@ -28,15 +24,28 @@ func eachSeed(t *testing.T, percent int, f func(t *testing.T, seed uint64)) {
 
 // A lone node crashes at any sync, again and again, under inserts.
 func TestOneNode(t *testing.T) {
-	eachSeed(t, 40, func(t *testing.T, seed uint64) {
+	eachSeed(t, 20, func(t *testing.T, seed uint64) {
 		report(t, simulate(t, seed, 1, noBug, inserts))
 	})
 }
 
 // Three nodes, and all that can happen to them.
 func TestThreeNodes(t *testing.T) {
-	eachSeed(t, 60, func(t *testing.T, seed uint64) {
+	eachSeed(t, 20, func(t *testing.T, seed uint64) {
 		report(t, simulate(t, seed, 3, noBug, inserts))
+	})
+}
+
+// Each input counts once, whatever happens.
+func TestQueriesOnOneNode(t *testing.T) {
+	eachSeed(t, 30, func(t *testing.T, seed uint64) {
+		report(t, simulate(t, seed, 1, noBug, queries))
+	})
+}
+
+func TestQueriesOnThreeNodes(t *testing.T) {
+	eachSeed(t, 30, func(t *testing.T, seed uint64) {
+		report(t, simulate(t, seed, 3, noBug, queries))
 	})
 }
 
@@ -52,7 +61,7 @@ func report(t *testing.T, faults []string) {
 
 // inserts writes and reads a stream while there is trouble.
 func inserts(c *cluster) {
-	c.defineStream("ev")
+	c.exec("CREATE STREAM ev (k TEXT KEY, g TEXT, id BIGINT) WITH (partitions = 2)")
 	h := newHistory()
 	c.trouble(func(ctx context.Context, work *sync.WaitGroup) {
 		var ids atomic.Int64
@@ -82,31 +91,5 @@ func (c *cluster) checkHistory(h *history, stream string) {
 	}
 	if rows[acked] == 0 {
 		c.fault("no row was acknowledged")
-	}
-}
-
-// defineStream declares a stream of two partitions.
-func (c *cluster) defineStream(name string) {
-	l := c.leader(0)
-	cat := l.Catalog()
-	ch := cat.Begin()
-	topic := &catalog.Topic{ID: ch.NewID(), Name: name, Partitions: 2, Shards: catalog.Place(name, 2, shards, nil), RetentionMs: -1, RetentionBytes: -1}
-	ch.Topics = append(ch.Topics, topic)
-	text, bigint := vec.Of(vec.Text), vec.Of(vec.Int64)
-	ch.Relations = append(ch.Relations, &catalog.Relation{
-		ID: ch.NewID(), Schema: "public", Name: name, Kind: catalog.Stream, Topic: topic.ID,
-		Columns: []catalog.Column{{Name: "k", Type: text, Role: catalog.Key}, {Name: "g", Type: text}, {Name: "id", Type: bigint}},
-		Key:     catalog.Format{Name: "KAFKA"}, Value: catalog.Format{Name: "JSON", Wrap: true},
-	})
-	cmd, err := ch.Encode()
-	if err != nil {
-		c.abort("%v", err)
-	}
-	res, err := l.Groups()[0].Propose(context.Background(), cmd, replication.Sync).Wait(context.Background())
-	if err, ok := res.(error); ok {
-		c.abort("%v", err)
-	}
-	if err != nil {
-		c.abort("%v", err)
 	}
 }

@@ -18,12 +18,13 @@ func (c *cluster) trouble(work func(ctx context.Context, g *sync.WaitGroup)) {
 	time.Sleep(300 * time.Millisecond) // so that there is something to lose
 	c.wild.Store(true)
 	rnd := c.random(300)
-	bad := []func(*rand.Rand){c.crashOne, c.crashOne, c.restartOne, c.echo}
+	bad := []func(*rand.Rand){c.crashOne, c.crashOne, c.restartOne}
 	if len(c.nodes) > 1 {
 		bad = append(bad, c.cutOff, c.cutOff, c.part, c.transfer, c.transfer, c.crashAll)
 	}
 	for range 10 {
 		time.Sleep(time.Duration(rnd.IntN(700)) * time.Millisecond)
+		c.echo(rnd)
 		bad[rnd.IntN(len(bad))](rnd)
 	}
 	stop()
