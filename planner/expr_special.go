@@ -335,7 +335,12 @@ func commonType(types []vec.Type, d fn.Dialect) (vec.Type, bool) {
 		case t.Kind == vec.Decimal && best.Kind == vec.Decimal:
 			best = commonDecimal(best, t)
 		case t.Kind == best.Kind && !isNested(t.Kind):
-			best = vec.Of(t.Kind)
+			// Of names for one kind (name, varchar, text) the first stays, as each
+			// goes to the others by itself; "char" does not come back from text.
+			if best.OID == vec.OIDChar {
+				best = t
+			}
+			best.Precision, best.Scale = 0, 0
 		case castable(best, t, d):
 			best = t
 		case !castable(t, best, d):
