@@ -18,9 +18,9 @@ import (
 
 const (
 	// The memtable decides how much of the journal is never written but to its WAL:
-	// what is truncated before it fills. 64 MB of commands is a second or more of
-	// a busy node.
-	journalMemTable = 64 << 20
+	// what is truncated before it fills. Storage makes a checkpoint every 16 MB of
+	// plain appends; what comes in until it is durable is about as much again.
+	journalMemTable = 128 << 20
 	// Larger tables than Pebble's 2 MB made the journal a third quicker to write and
 	// its truncation cheaper, since whole tables drop out.
 	journalTable = 64 << 20

@@ -31,7 +31,7 @@ type Config struct {
 	// were away, all groups together. 0 means 256 MiB. A group with one member keeps none.
 	Window int64
 	// TrimInterval is how often the journal is truncated to what Window and the FSMs
-	// need. 0 means 1 s.
+	// need. 0 means 100 ms, so that little of the journal is flushed before.
 	TrimInterval time.Duration
 
 	Logger *slog.Logger // nil means none
@@ -83,7 +83,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Window = 256 << 20
 	}
 	if c.TrimInterval == 0 {
-		c.TrimInterval = time.Second
+		c.TrimInterval = 100 * time.Millisecond
 	}
 	if c.Timeout < 0 || c.Window < 0 || c.TrimInterval < 0 {
 		return c, errors.New("replication: negative timeout, window or interval")

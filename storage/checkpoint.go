@@ -157,6 +157,7 @@ func (sh *Shard) freeze(always bool) *checkpoint {
 	c := &checkpoint{sh: sh, applied: applied, term: sh.term, layer: sh.active, logs: sh.dirtyLogs, doomed: sh.doomed}
 	sh.frozen, sh.active, sh.pending = sh.active, newLayer(), true
 	sh.dirtyLogs, sh.doomed = nil, nil
+	sh.journaled = 0
 	sh.dirtied.Store(0)
 	return c
 }
@@ -282,7 +283,7 @@ func (c *checkpoint) commit() error {
 	if s.lost.Load() {
 		return ErrFailed
 	}
-	b := s.db.NewBatchWithSize(c.layer.bytes + 1<<10)
+	b := s.db.NewBatchWithSize(c.size())
 	defer func() { _ = b.Close() }() // returns what Commit did
 	drop := func(lo []byte) error {
 		hi := prefixEnd(lo)
@@ -313,6 +314,15 @@ func (c *checkpoint) commit() error {
 		}
 	}
 	return b.Commit(pebble.NoSync)
+}
+
+// size is how long a batch of all rows is at most, so that it need not grow.
+func (c *checkpoint) size() int {
+	n := 1 << 10
+	for sp, t := range c.layer.tables {
+		n += len(t.rows) + t.live*len(appendSpaceKey(nil, c.sh.id, sp))
+	}
+	return n
 }
 
 func (s *Store) hasKeys(lo, hi []byte) (bool, error) {

@@ -23,6 +23,7 @@ type Config struct {
 
 	CheckpointEvery time.Duration // 0 means 5s; negative: only when asked, and by DirtyBytes
 	DirtyBytes      int64         // memory a shard's changes may take before a checkpoint; 0 means 64 MiB
+	LogBytes        int64         // commands a shard may apply before a checkpoint, if that is cheap, see Shard.due; 0 means 16 MiB
 	SegmentBytes    int64         // a log starts a new segment file at this length; 0 means 64 MiB
 	IndexInterval   int64         // bytes of a log per entry of its offset and time index; 0 means 16 KiB
 	CacheBytes      int64         // Pebble's block cache; 0 means 64 MiB
@@ -48,11 +49,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.CheckpointEvery = 5 * time.Second
 	}
 	c.DirtyBytes = orDefault(c.DirtyBytes, 64<<20)
+	c.LogBytes = orDefault(c.LogBytes, 16<<20)
 	c.SegmentBytes = orDefault(c.SegmentBytes, 64<<20)
 	c.IndexInterval = orDefault(c.IndexInterval, 16<<10)
 	c.CacheBytes = orDefault(c.CacheBytes, 64<<20)
 	c.MemTableBytes = orDefault(c.MemTableBytes, 16<<20)
-	if min(c.DirtyBytes, c.SegmentBytes, c.IndexInterval, c.CacheBytes) < 0 {
+	if min(c.DirtyBytes, c.LogBytes, c.SegmentBytes, c.IndexInterval, c.CacheBytes) < 0 {
 		return c, errors.New("storage: a size in Config is negative")
 	}
 	if c.Logger == nil {
