@@ -57,10 +57,10 @@ func (q *Query) env(id storage.TaskID) *stream.Env {
 // openCursors makes the task's cursors. Those of inputs with keys get their
 // feed from unit.scatters.
 func (t *task) openCursors(ctx context.Context, stored *TaskState) error {
-	single := len(t.stage.inputs) == 1 && t.stage.inputs[0].Keys == nil
+	single := len(t.stage.inputs) == 1 && t.stage.inputs[0].Keys == nil && !t.stage.inputs[0].Broadcast
 	for i, in := range t.stage.inputs {
 		first, last := t.id.Partition, t.id.Partition+1
-		if in.Keys != nil {
+		if in.Keys != nil || in.Broadcast {
 			first, last = 0, in.topic.Partitions
 		}
 		for p := first; p < min(last, in.topic.Partitions); p++ {

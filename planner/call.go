@@ -65,6 +65,11 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 			return x.bindAs(args[0], typeNames[name], fn.Explicit)
 		}
 	}
+	if x.env.Dialect == ast.KSQL && unitFirst[name] && len(args) > 0 {
+		if c, ok := args[0].(*ast.Column); ok && len(c.Parts) == 1 { // a word like MILLISECONDS
+			args = append([]ast.Expr{&ast.String{P: c.P, V: c.Parts[0].S}}, args[1:]...)
+		}
+	}
 	bound := make([]plan.Expr, len(args))
 	shapes := make([]fn.Arg, len(args))
 	lambdas := make([]*ast.Lambda, len(args))
@@ -104,6 +109,11 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		return nil, at(err, e.Pos())
 	}
 	return x.callOf(f, bound, want, t, e.Pos())
+}
+
+// unitFirst are ksqlDB's functions whose first argument is a unit of time.
+var unitFirst = map[string]bool{
+	"dateadd": true, "datesub": true, "timeadd": true, "timesub": true, "timestampadd": true, "timestampsub": true,
 }
 
 func (x *exprs) nullif(args []ast.Expr, pos int) (plan.Expr, error) {

@@ -359,10 +359,11 @@ func declaredFormats(env *Env, r *catalog.Relation, p *properties, st *ast.Creat
 		keyName = strings.ToUpper(env.setting("ksql.persistence.default.format.key"))
 	}
 	switch {
-	case len(keys) == 0 && p.key.name == "" || len(keys) == 0 && p.key.name == p.value.name && p.key.name != "NONE":
+	case len(keys) == 0:
+		if p.key.name != "" && p.key.name != "NONE" { // for what gets a key from it
+			p.key.option(optLater, p.key.name)
+		}
 		keyName = "NONE"
-	case len(keys) == 0 && p.key.name != "NONE":
-		return pgerr.Newf(pgerr.InvalidParameterValue, "Key format specified for stream without key columns.")
 	case keyName == "" && env.Dialect == ast.KSQL:
 		keyName = "KAFKA"
 	case keyName == "":

@@ -47,6 +47,9 @@ const (
 	optSchemaID = "schema_id"
 	optFullName = "full_schema_name"
 	optNullable = "nullable_representation"
+	// optLater is, of a stream without a key, the format for keys of streams and
+	// tables that are made from it.
+	optLater = "key_format"
 )
 
 // property reads the value of one property into p.

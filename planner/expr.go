@@ -470,7 +470,28 @@ func (x *exprs) binary(e *ast.Binary) (plan.Expr, error) {
 		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "Comparison with NULL not supported").At(e.Pos()).
 			Hintf("Use IS NULL or IS NOT NULL.")
 	}
-	return x.operator(e.Op, e.Pos(), e.L, e.R)
+	if x.env.Dialect == ast.KSQL && isArithmetic(e.Op) && (isNull(e.L) || isNull(e.R)) {
+		return nil, pgerr.Newf(pgerr.IndeterminateDatatype, "NULL is not an operand of %s: it has no type", e.Op).At(e.Pos())
+	}
+	lhs, rhs := e.L, e.R
+	if isComparison(e.Op) {
+		var err error
+		if rhs, err = x.timeText(e.L, e.R); err != nil {
+			return nil, err
+		}
+		if lhs, err = x.timeText(e.R, e.L); err != nil {
+			return nil, err
+		}
+	}
+	return x.operator(e.Op, e.Pos(), lhs, rhs)
+}
+
+func isArithmetic(op string) bool {
+	switch op {
+	case "+", "-", "*", "/", "%":
+		return true
+	}
+	return false
 }
 
 func isComparison(op string) bool {
@@ -640,7 +661,15 @@ func isWords(e *ast.Is) string {
 }
 
 func (x *exprs) between(e *ast.Between) (plan.Expr, error) {
-	bound, err := x.bindAll([]ast.Expr{e.X, e.Lo, e.Hi})
+	lo, err := x.timeText(e.X, e.Lo)
+	if err != nil {
+		return nil, err
+	}
+	hi, err := x.timeText(e.X, e.Hi)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := x.bindAll([]ast.Expr{e.X, lo, hi})
 	if err != nil {
 		return nil, err
 	}

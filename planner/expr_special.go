@@ -499,6 +499,9 @@ func (x *exprs) index(e *ast.Index) (plan.Expr, error) {
 	switch base.Type().Kind {
 	case vec.Array, vec.Map, vec.JSONB:
 		i, err := x.bind(e.I)
+		if err == nil && base.Type().Kind == vec.Map {
+			i, err = x.coerce(i, *base.Type().Key, fn.Implicit, e.I.Pos())
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -29,6 +29,8 @@ type keyCol struct {
 	// same are other columns that stand for it: the other side of a join. They
 	// may be null where the key is not.
 	same []int
+	// alias are expressions that are equal to it.
+	alias []plan.Expr
 	// expr computes it, if it is no column of the key's own side of a join.
 	expr plan.Expr
 	// synthetic: no column of a source stands for it.
@@ -76,6 +78,10 @@ func flowOf(n plan.Node) flow {
 		return flow{table: true, changes: true, key: []keyCol{{col: len(n.Columns()) - 1}}, start: -1, end: -1, at: placing{partitions: 1}}
 	case *plan.Repartition:
 		f := flowOf(n.In)
+		if n.Broadcast {
+			f.at = placing{partitions: n.Partitions}
+			return f
+		}
 		if len(n.Keys) > 0 {
 			f.at = placing{n.Partitions, n.Keys, n.Format}
 		}
@@ -181,6 +187,9 @@ func aggregateFlow(n *plan.Aggregate) flow {
 func joinFlow(n *plan.Join) flow {
 	l, r := flowOf(n.L), flowOf(n.R)
 	width := len(n.L.Columns())
+	if n.Shape == plan.Bounded && r.table {
+		return foreignFlow(n, l, r, width)
+	}
 	f := flow{
 		table: n.Shape == plan.TableTable, changes: n.Shape == plan.TableTable,
 		window: l.window, windowSize: l.windowSize, start: l.start, end: l.end, at: l.at,
@@ -208,9 +217,13 @@ func joinFlow(n *plan.Join) flow {
 			k.expr = n.LKeys[i]
 		}
 		if n.Kind != plan.FullJoin {
-			k.same = append(k.same, l.named(lc)...)
-			for _, c := range r.named(rc) {
+			k.same, k.alias = l.named(n.LKeys[i])
+			same, alias := r.named(n.RKeys[i])
+			for _, c := range same {
 				k.same = append(k.same, c+width)
+			}
+			for _, e := range alias {
+				k.alias = append(k.alias, plan.Shift(e, func(c int) int { return c + width }))
 			}
 		}
 		k.synthetic = k.col < 0 && len(k.same) == 0
@@ -234,6 +247,27 @@ func joinFlow(n *plan.Join) flow {
 	return f
 }
 
+// foreignFlow is that of a join of tables that is not on the primary keys of
+// both: rows are kept by the left key, and by the right one too unless the join
+// fixes it.
+func foreignFlow(n *plan.Join, l, r flow, width int) flow {
+	f := flow{table: true, changes: true, start: -1, end: -1, at: l.at}
+	f.key = append(f.key, l.key...)
+	if n.Kind == plan.SemiJoin || n.Kind == plan.AntiJoin {
+		return f
+	}
+	if keyPairs(&r, n.RKeys) == nil {
+		for _, k := range r.key {
+			if k.col >= 0 {
+				k.col += width
+			}
+			k.same, k.expr = nil, nil
+			f.key = append(f.key, k)
+		}
+	}
+	return f
+}
+
 // unionFlow is that of UNION ALL: rows of both sides, in their places.
 func unionFlow(n *plan.SetOp) flow {
 	f, r := flowOf(n.L), flowOf(n.R)
@@ -252,24 +286,27 @@ func unionFlow(n *plan.SetOp) flow {
 	return f
 }
 
-// named returns the columns that stand for the same key as column c.
-func (f *flow) named(c int) []int {
-	if c < 0 {
-		return nil
+// named returns the columns that stand for the same key as e, and the
+// expressions that are equal to it.
+func (f *flow) named(e plan.Expr) (same []int, alias []plan.Expr) {
+	c := plainColumn(e)
+	if c >= 0 {
+		same = []int{c}
 	}
 	for _, k := range f.key {
-		if k.col == c || slices.Contains(k.same, c) {
-			out := []int{c}
-			for _, s := range append([]int{k.col}, k.same...) {
-				if s >= 0 && !slices.Contains(out, s) {
-					out = append(out, s)
-				}
-			}
-			slices.Sort(out)
-			return out
+		if !(c >= 0 && (c == k.col || slices.Contains(k.same, c))) && !slices.ContainsFunc(k.alias, func(a plan.Expr) bool { return sameKey(a, e) }) {
+			continue
 		}
+		for _, s := range append([]int{k.col}, k.same...) {
+			if s >= 0 && !slices.Contains(same, s) {
+				same = append(same, s)
+			}
+		}
+		slices.Sort(same)
+		alias = append(alias, k.alias...)
+		break
 	}
-	return []int{c}
+	return same, append(alias, e)
 }
 
 // windowKeys is how many columns tell windows of a kind apart, beside their size.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weirdb/weir/catalog"
+	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/planner/plan"
@@ -21,6 +22,7 @@ type joining struct {
 	lcols, rcols []scopeCol
 	lkeys, rkeys []plan.Expr
 	on           []plan.Expr // what is no equality of the two sides
+	foreign      bool        // a join of tables not on the primary keys of both
 }
 
 // streamJoin plans a join of streams and tables. on is over the columns of both
@@ -32,7 +34,7 @@ func (b *binder) streamJoin(t *ast.Join, kind plan.JoinKind, l, r plan.Node, on 
 	j := &joining{binder: b, t: t, kind: kind, l: l, r: r, lf: flowOf(l), rf: flowOf(r), lcols: lcols, rcols: rcols}
 	width := len(l.Columns())
 	for _, c := range plan.Conjuncts(on) {
-		if lk, rk, ok := equiKeys(c, width); ok {
+		if lk, rk, ok := equiKeys(b.ofOneType(c), width); ok {
 			j.lkeys = append(j.lkeys, lk)
 			j.rkeys = append(j.rkeys, plan.Shift(rk, func(i int) int { return i - width }))
 		} else {
@@ -52,7 +54,7 @@ func (b *binder) streamJoin(t *ast.Join, kind plan.JoinKind, l, r plan.Node, on 
 	if err != nil {
 		return nil, err
 	}
-	if len(j.lkeys) == 0 {
+	if len(j.lkeys) == 0 && shape != plan.TableTable {
 		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "a join in a continuous query needs an equality of the two sides").At(t.Pos())
 	}
 	if err := j.primaryKeys(shape); err != nil {
@@ -62,7 +64,10 @@ func (b *binder) streamJoin(t *ast.Join, kind plan.JoinKind, l, r plan.Node, on 
 	if err != nil {
 		return nil, err
 	}
-	if err := j.bringTogether(); err != nil {
+	if j.foreign {
+		shape = plan.Bounded
+		j.spread()
+	} else if err := j.bringTogether(); err != nil {
 		return nil, err
 	}
 	if err := j.windows(); err != nil {
@@ -73,6 +78,32 @@ func (b *binder) streamJoin(t *ast.Join, kind plan.JoinKind, l, r plan.Node, on 
 		return n, nil
 	}
 	return unswapped(n), nil
+}
+
+// ofOneType makes an equality of integers of two sizes one of the larger.
+func (b *binder) ofOneType(c plan.Expr) plan.Expr {
+	call, ok := c.(*plan.Call)
+	if !ok || call.Fn.Name != "=" || len(call.Args) != 2 {
+		return c
+	}
+	l, r := call.Args[0].Type(), call.Args[1].Type()
+	if l.Kind == r.Kind || !l.IsInteger() || !r.IsInteger() {
+		return c
+	}
+	x := &exprs{binder: b, sc: &scope{}, clause: "JOIN/ON"}
+	args := slices.Clone(call.Args)
+	for i := range args {
+		e, err := x.coerce(args[i], vec.Of(max(l.Kind, r.Kind)), fn.Implicit, call.Pos)
+		if err != nil {
+			return c
+		}
+		args[i] = e
+	}
+	eq, err := x.apply("=", args, call.Pos)
+	if err != nil {
+		return c
+	}
+	return eq
 }
 
 var joinWords = map[plan.JoinKind]string{
@@ -149,6 +180,9 @@ func (j *joining) primaryKeys(shape plan.JoinShape) error {
 		return nil
 	}
 	order := keyPairs(&j.rf, j.rkeys)
+	if order == nil && shape == plan.TableTable && j.env.Dialect == ast.Postgres {
+		return j.foreignKey()
+	}
 	if order == nil {
 		if shape == plan.StreamTable {
 			return pgerr.Newf(pgerr.InvalidDefinition, "Invalid join condition: stream-table joins require to join on the table's primary key. Got %s.", j.conditionText()).At(j.t.Pos())
@@ -172,12 +206,44 @@ func (j *joining) primaryKeys(shape plan.JoinShape) error {
 	}
 	j.lkeys, j.rkeys = lkeys, rkeys
 	if shape == plan.TableTable {
-		if left := keyPairs(&j.lf, j.lkeys); len(left) != len(j.lf.key) || !slices.IsSorted(left) {
-			return pgerr.Newf(pgerr.FeatureNotSupported, "foreign-key joins of tables are not supported yet").At(j.t.Pos()).
-				Detailf("The join is not on the primary key of %s.", sideName(j.lcols))
+		if left := keyPairs(&j.lf, j.lkeys); len(left) != len(j.lf.key) || len(left) != len(j.lkeys) || !slices.IsSorted(left) {
+			return j.foreignKey()
 		}
 	}
 	return nil
+}
+
+// foreignKey makes it a join of tables whose rows meet on any columns.
+func (j *joining) foreignKey() error {
+	j.foreign = true
+	if j.kind != plan.InnerJoin && j.kind != plan.LeftJoin {
+		return pgerr.Newf(pgerr.InvalidDefinition, "a %s JOIN of tables has to be on the primary keys of both", j.kind).At(j.t.Pos())
+	}
+	if j.lf.windowed() || j.rf.windowed() {
+		return pgerr.Newf(pgerr.WrongObjectType, "tables with windowed keys can only be joined on their primary keys").At(j.t.Pos())
+	}
+	return nil
+}
+
+// spread makes every task of the left table's partitions see the whole right
+// table: so changes of one left row stay in order, whatever it refers to.
+func (j *joining) spread() {
+	j.l = changed(j.l)
+	if !j.push {
+		j.r = &plan.Repartition{In: j.r, Partitions: j.lf.at.partitions, Broadcast: true}
+	}
+	if j.rf.changes {
+		return
+	}
+	u := &plan.Upsert{In: j.r}
+	for _, k := range j.rf.key {
+		if k.col < 0 { // it was projected away: look further down
+			j.r = changed(j.r)
+			return
+		}
+		u.Keys = append(u.Keys, k.col)
+	}
+	j.r = u
 }
 
 // keyPairs returns which of the join keys are the table's primary key, in its

@@ -14,6 +14,8 @@ type keyWords struct {
 	names []string // any of them will do if they are a join's
 	or    bool
 	more  string
+	// foreign is, for a join of tables on a foreign key, the left one.
+	foreign string
 }
 
 // groupable checks GROUP BY as ksqlDB does.
@@ -91,8 +93,23 @@ func (s *sink) duplicateKey(a, b output) error {
 }
 
 // missingKey is the error for a projection that lacks a column of the key.
-func (s *sink) missingKey(f *flow) error {
+func (s *sink) missingKey(f *flow, cols []sinkCol) error {
 	w := s.words
+	if w.foreign != "" {
+		var missing []string
+		for i, k := range f.key {
+			selected := false
+			for _, c := range cols {
+				selected = selected || plainColumn(c.e) == k.col
+			}
+			if !selected && i < len(w.names) {
+				missing = append(missing, "`"+w.names[i]+"`")
+			}
+		}
+		plural := "s"[:min(len(missing)-1, 1)]
+		return pgerr.Newf(pgerr.InvalidDefinition, "Primary key column%s missing in projection. For foreign-key table-table joins, the projection must include all primary key columns from the left input table (`%s`). Missing column%s: %s.",
+			plural, w.foreign, plural, strings.Join(missing, ", ")).At(s.pos)
+	}
 	noun, verb := w.noun, " "
 	sep := " and "
 	if w.or {
@@ -111,6 +128,19 @@ func (s *sink) missingKey(f *flow) error {
 	}
 	return pgerr.Newf(pgerr.InvalidDefinition, "Key missing from projection (ie, SELECT). See https://cnfl.io/2LV7ouS.\nThe query used to build `%s` must include the %s%s%s in its projection (eg, SELECT %s...).%s",
 		s.def.Relation.Name, noun, verb, list, example, w.more).At(s.pos)
+}
+
+// isForeign tells whether n is a join of tables on a foreign key.
+func isForeign(n plan.Node) bool {
+	switch n := n.(type) {
+	case *plan.Filter:
+		return isForeign(n.In)
+	case *plan.Project:
+		return isForeign(n.In)
+	case *plan.Join:
+		return n.Shape == plan.Bounded
+	}
+	return false
 }
 
 // describeKeys notes what a query's key columns are called.
@@ -149,6 +179,14 @@ func (s *streamSelection) describeKeys() {
 				w.names = append(w.names, text(s.q.Partition[i:i+1])...)
 			}
 		}
+	case s.join && isForeign(s.node):
+		for _, k := range f.key {
+			for _, c := range s.sc.cols {
+				if c.index == k.col {
+					w.names, w.foreign = append(w.names, c.name), s.sc.cols[0].table
+				}
+			}
+		}
 	case s.join:
 		w.noun, w.or = "join expression", true
 		for _, k := range f.key {
@@ -158,7 +196,7 @@ func (s *streamSelection) describeKeys() {
 				continue
 			}
 			seen := map[int]bool{}
-			for _, c := range append([]int{k.col}, k.same...) {
+			for _, c := range k.named() {
 				if c >= 0 && !seen[c] {
 					seen[c] = true
 					w.names = append(w.names, name(c))

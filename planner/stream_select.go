@@ -124,6 +124,10 @@ func (s *streamSelection) rows() error {
 	}
 	s.node, s.sc.cols = node, cols
 	f := s.flow()
+	if s.push && s.ksql() && !f.table && s.q.Where == nil {
+		// ksqlDB's push queries show no NULL values, which WHERE leaves out.
+		s.node = &plan.Filter{In: node, Cond: &plan.Const{Value: true, T: vec.Of(vec.Bool)}}
+	}
 	if s.sink != nil && s.ksql() && f.table && f.windowed() && aggregateBelow(node) == nil {
 		return pgerr.Newf(pgerr.WrongObjectType, "KSQL does not support persistent queries on windowed tables.").At(s.q.From.Pos())
 	}
@@ -175,7 +179,7 @@ func (s *streamSelection) partition() error {
 		}
 		s.parts = append(s.parts, e)
 		col, ok := e.(*plan.Col)
-		if !ok {
+		if !ok || s.isPseudo(col) {
 			name := s.nameOf(item, &unnamed)
 			if !s.ksql() {
 				name = "_key" + itoa(len(r.Keys)+1)
@@ -196,6 +200,11 @@ func (s *streamSelection) partition() error {
 		s.keysMoved(f, r)
 	}
 	return nil
+}
+
+// isPseudo tells whether a column of FROM is ROWTIME or its like.
+func (s *streamSelection) isPseudo(col *plan.Col) bool {
+	return slices.ContainsFunc(s.sc.cols, func(c scopeCol) bool { return c.index == col.Index && c.pseudo != plan.KeyField })
 }
 
 // target lets rows go where the sink wants them.
@@ -258,7 +267,7 @@ func identity(n plan.Node) *plan.Project {
 // selected binds the select list, GROUP BY and HAVING.
 func (s *streamSelection) selected() error {
 	for i := range s.sc.cols { // a windowed key carries its bounds by itself
-		if c := &s.sc.cols[i]; !s.push && s.ksql() && (c.pseudo == plan.WindowStart || c.pseudo == plan.WindowEnd) {
+		if c := &s.sc.cols[i]; !s.push && s.ksql() && !s.join && (c.pseudo == plan.WindowStart || c.pseudo == plan.WindowEnd) {
 			c.hidden = true
 		}
 	}
@@ -309,6 +318,12 @@ func (s *streamSelection) selected() error {
 // withBounds adds WINDOWSTART and WINDOWEND of the WINDOW clause to the scope.
 func (s *streamSelection) withBounds() []scopeCol {
 	var cols []scopeCol
+	table := ""
+	if t, ok := s.q.From.(*ast.TableName); ok {
+		if table = t.Alias.S; table == "" {
+			table = relationName(t.Name)
+		}
+	}
 	for _, c := range s.sc.cols {
 		if c.pseudo != plan.WindowStart && c.pseudo != plan.WindowEnd {
 			cols = append(cols, c)
@@ -316,7 +331,7 @@ func (s *streamSelection) withBounds() []scopeCol {
 	}
 	for i, kind := range []plan.SourceKind{plan.WindowStart, plan.WindowEnd} {
 		name := s.env.Dialect.Fold([...]string{"windowstart", "windowend"}[i])
-		cols = append(cols, scopeCol{name: name, index: boundBase + i, t: vec.Of(vec.Int64), hidden: true, pseudo: kind})
+		cols = append(cols, scopeCol{table: table, name: name, index: boundBase + i, t: vec.Of(vec.Int64), hidden: true, pseudo: kind})
 	}
 	return cols
 }

@@ -60,6 +60,9 @@ func (s *sink) keyFormat(keys []vec.Field) (catalog.Format, error) {
 		return s.into.Key, nil
 	}
 	f, _ := s.sourceFormats()
+	if later := f.Properties[optLater]; later != "" {
+		f = catalog.Format{Name: later}
+	}
 	if f.Name == "NONE" {
 		f = catalog.Format{Name: strings.ToUpper(s.env.setting("ksql.persistence.default.format.key"))}
 		if f.Name == "" && s.env.Dialect == ast.KSQL {
@@ -311,6 +314,14 @@ func aggregateBelow(n plan.Node) *plan.Aggregate {
 	}
 }
 
+// named returns the columns that name the key, the first of them preferred.
+func (k *keyCol) named() []int {
+	if len(k.same) > 0 {
+		return k.same
+	}
+	return []int{k.col}
+}
+
 // value is what the key column is in rows of n; nil if it is lost.
 func (k *keyCol) value(n plan.Node) plan.Expr {
 	if k.col >= 0 {
@@ -333,7 +344,7 @@ func (s *sink) isBound(o output, f *flow) bool {
 // keyOut finds the output that is key column k; -1 if there is none.
 func (s *sink) keyOut(cols []sinkCol, f *flow, k keyCol) (int, error) {
 	first := -1
-	for _, want := range append([]int{k.col}, k.same...) {
+	for _, want := range k.named() {
 		if want < 0 {
 			continue
 		}
@@ -354,7 +365,7 @@ func (s *sink) keyOut(cols []sinkCol, f *flow, k keyCol) (int, error) {
 		}
 	}
 	if s.env.Dialect == ast.KSQL {
-		return 0, s.missingKey(f)
+		return 0, s.missingKey(f, cols)
 	}
 	return -1, nil
 }

@@ -58,7 +58,7 @@ func (l *layout) below(n plan.Node, st *plan.Stage) (plan.Node, error) {
 
 func (l *layout) repartition(r *plan.Repartition, st *plan.Stage) (plan.Node, error) {
 	in := flowOf(r.In).at
-	if len(r.Keys) == 0 || in.partitions == 1 && r.Partitions == 1 {
+	if len(r.Keys) == 0 && !r.Broadcast || in.partitions == 1 && r.Partitions == 1 {
 		return l.below(r.In, st) // everything is in its place
 	}
 	source := r.In
@@ -68,7 +68,7 @@ func (l *layout) repartition(r *plan.Repartition, st *plan.Stage) (plan.Node, er
 			return nil, err
 		}
 	}
-	return input(st, plan.StageInput{Source: source, Keys: r.Keys, Format: r.Format}), nil
+	return input(st, plan.StageInput{Source: source, Keys: r.Keys, Format: r.Format, Broadcast: r.Broadcast}), nil
 }
 
 // logged makes a stage of its own for n, and returns the Scan of its output.

@@ -222,6 +222,8 @@ type (
 		// keys for Kafka's partitioner; a Name of "" leaves it to the stage.
 		Partitions int32
 		Format     Format
+		// Broadcast sends every row to all tasks; there are no keys then.
+		Broadcast bool
 	}
 	// Recompute keeps the rows of its inputs, which change, and computes Query over
 	// them anew after every step in which one did: for what no operator keeps up to

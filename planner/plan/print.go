@@ -36,13 +36,16 @@ func (w *printer) query(q *Query) {
 		w.node(st.Root, 2)
 		for j := range st.Inputs {
 			in := &st.Inputs[j]
-			w.line(1, "input %d%s", j, routeText(in.Keys, in.Format))
+			w.line(1, "input %d%s", j, routeText(in.Keys, in.Format, in.Broadcast))
 			w.node(in.Source, 2)
 		}
 	}
 }
 
-func routeText(keys []Expr, f Format) string {
+func routeText(keys []Expr, f Format, broadcast bool) string {
+	if broadcast {
+		return " to all tasks"
+	}
 	if keys == nil {
 		return ""
 	}
@@ -166,7 +169,7 @@ func nodeText(n Node) string {
 	case *Upsert:
 		return fmt.Sprintf("changes by %v", n.Keys)
 	case *Repartition:
-		return fmt.Sprintf("repartition %d%s", n.Partitions, routeText(n.Keys, n.Format))
+		return fmt.Sprintf("repartition %d%s", n.Partitions, routeText(n.Keys, n.Format, n.Broadcast))
 	case *WindowFuncs:
 		var cs []string
 		for _, c := range n.Calls {

@@ -28,6 +28,8 @@ type StageInput struct {
 	// topics which the stage reads without keys, so that equal keys meet. With a
 	// Name of "" any encoding will do.
 	Format Format
+	// Broadcast: every task reads all partitions, all rows of them. Keys is nil.
+	Broadcast bool
 }
 
 // Scan returns the Scan at the bottom of the input.
