@@ -66,7 +66,7 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		}
 	}
 	if x.env.Dialect == ast.KSQL && unitFirst[name] && len(args) > 0 {
-		if c, ok := args[0].(*ast.Column); ok && len(c.Parts) == 1 { // a word like MILLISECONDS
+		if c, ok := args[0].(*ast.Column); ok && len(c.Parts) == 1 && isUnit(c.Parts[0].S) { // a word like MILLISECONDS
 			args = append([]ast.Expr{&ast.String{P: c.P, V: c.Parts[0].S}}, args[1:]...)
 		}
 	}
@@ -109,6 +109,14 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		return nil, at(err, e.Pos())
 	}
 	return x.callOf(f, bound, want, t, e.Pos())
+}
+
+func isUnit(word string) bool {
+	switch strings.TrimSuffix(strings.ToUpper(word), "S") {
+	case "YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND":
+		return true
+	}
+	return false
 }
 
 // unitFirst are ksqlDB's functions whose first argument is a unit of time.

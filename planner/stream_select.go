@@ -181,6 +181,10 @@ func (s *streamSelection) partition() error {
 		col, ok := e.(*plan.Col)
 		if !ok || s.isPseudo(col) {
 			name := s.nameOf(item, &unnamed)
+			if reserved(name) { // it cannot keep its name
+				name = "KSQL_COL_" + itoa(unnamed)
+				unnamed++
+			}
 			if !s.ksql() {
 				name = "_key" + itoa(len(r.Keys)+1)
 			}
