@@ -79,6 +79,9 @@ func (s *session) write(cat *catalog.Catalog, env *planner.Env, w *planner.Write
 		if err := drain(ctx, in, sink.write); err != nil {
 			return nil, err
 		}
+		if err := sink.arrive(); err != nil {
+			return nil, err
+		}
 		if w.Placed {
 			if err := sink.flush(ctx); err != nil {
 				return nil, err
@@ -106,10 +109,44 @@ type rowSink struct {
 	kept      []*vec.Batch // rows for RETURNING, until their places are known
 	returned  [][]vec.Value
 	pending   int // rows that are encoded and not handed over
+	// arriving are rows with new keys, until those under all old ones are gone.
+	arriving []*vec.Batch
 }
 
 // begin begins a statement.
-func (r *rowSink) begin() { r.count, r.kept, r.returned = 0, nil, nil }
+func (r *rowSink) begin() { r.count, r.kept, r.returned, r.arriving = 0, nil, nil, nil }
+
+// leave writes the tombstones for the keys that the rows of b had, and keeps the
+// rows for arrive.
+func (r *rowSink) leave(b *vec.Batch) error {
+	old := *b
+	old.Cols = append([]*vec.Vec{}, b.Cols...)
+	for i, k := range r.w.Sink.Key {
+		old.Cols[k] = b.Cols[r.w.OldKey[i]]
+	}
+	old.Ops = make([]vec.Op, b.N)
+	for i := range old.Ops {
+		old.Ops[i] = vec.Delete
+	}
+	r.arriving = append(r.arriving, ownedCopy(b))
+	if err := r.s.tx.takeFrom(r); err != nil {
+		return err
+	}
+	r.pending += b.Len()
+	return r.writer.Write(&old)
+}
+
+// arrive ends a statement that moved rows to other keys.
+func (r *rowSink) arrive() error {
+	rows := r.arriving
+	r.arriving = nil
+	for _, b := range rows {
+		if err := r.put(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func newRowSink(s *session, w *planner.Write, topic *catalog.Topic) (*rowSink, error) {
 	writer, err := exec.NewWriter(&w.Sink)
@@ -157,6 +194,14 @@ func (r *rowSink) write(b *vec.Batch) error {
 	if err := r.check(b); err != nil {
 		return err
 	}
+	if r.w.OldKey != nil {
+		return r.leave(b)
+	}
+	return r.put(b)
+}
+
+// put writes rows that are complete.
+func (r *rowSink) put(b *vec.Batch) error {
 	if r.w.Delete {
 		b.Ops = make([]vec.Op, b.N)
 		for i := range b.Ops {

@@ -358,6 +358,9 @@ func (b *binder) tableFunc(t *ast.TableFunc, sc *scope) (plan.Node, []scopeCol, 
 	if !ok {
 		return nil, nil, pgerr.Newf(pgerr.FeatureNotSupported, "this function in FROM is not supported").At(t.Pos())
 	}
+	if name := strings.ToLower(call.Name[len(call.Name)-1].S); name == "tumble" || name == "hop" {
+		return b.timeWindows(name, call, t, sc)
+	}
 	inner := lateral(sc) // a function in FROM is always LATERAL
 	b.depth++
 	defer func() { b.depth-- }()

@@ -24,6 +24,9 @@ type Write struct {
 	RowID int
 	// Delete writes tombstones.
 	Delete bool
+	// OldKey are the columns of Source with the key that a row had before, if an
+	// UPDATE sets key columns: the rows under those keys go first.
+	OldKey []int
 	// Returning is over the columns of Source, then _partition and _offset; nil
 	// if nothing is returned. Placed tells whether it needs those two.
 	Returning []plan.Expr

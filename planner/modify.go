@@ -6,68 +6,136 @@ import (
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/pgerr"
+	"github.com/weirdb/weir/internal/vec"
 	"github.com/weirdb/weir/planner/plan"
 	"github.com/weirdb/weir/sql/ast"
 )
 
 // PlanUpdate plans UPDATE of a table: the rows that it finds are written again,
-// with their new values, under the same key.
+// with their new values. A row whose key changes is deleted under its old one.
 func PlanUpdate(env *Env, a *ast.Update) (*Write, error) {
 	b := &binder{env: env}
-	if a.From != nil {
-		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "UPDATE ... FROM is not supported yet").At(a.From.Pos())
+	if err := b.with(a.CTEs, &scope{}); err != nil {
+		return nil, err
 	}
-	w, sel, err := b.modify(a.Table, a.Alias, a.Where, a.Pos(), "UPDATE")
+	w, m, err := b.modify(a.Table, a.Alias, a.From, a.Where, a.Pos(), "UPDATE")
 	if err != nil {
 		return nil, err
 	}
-	for _, set := range a.Set {
-		if len(set.Columns) != 1 {
-			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "SET of several columns at once is not supported yet").At(set.Pos())
-		}
-		i := -1
-		for j, c := range w.Relation.Columns {
-			if strings.EqualFold(c.Name, set.Columns[0].S) {
-				i = j
-			}
-		}
-		if i < 0 {
-			return nil, pgerr.Newf(pgerr.UndefinedColumn, "column %q of relation %q does not exist", set.Columns[0].S, w.Relation.Name).At(set.Pos())
-		}
-		c := w.Relation.Columns[i]
-		if c.Role == catalog.Key {
-			return nil, pgerr.Newf(pgerr.FeatureNotSupported, "UPDATE of a key column is not supported yet").At(set.Pos()).
-				Hintf("DELETE the row and INSERT it with its new key.")
-		}
-		x := &exprs{binder: b, sc: sel.sc, clause: "UPDATE"}
-		var e plan.Expr
-		if _, ok := set.X.(*ast.Default); ok {
-			e, err = b.defaultOf(x, c)
-		} else if e, err = x.bind(set.X); err == nil {
-			e, err = x.assign(e, c, set.X.Pos())
-		}
+	set := map[int]bool{}
+	moves := false
+	for _, as := range a.Set {
+		values, err := b.assignedValues(m, as)
 		if err != nil {
 			return nil, err
 		}
-		sel.project.Exprs[i] = e
+		for k, name := range as.Columns {
+			i := columnNamed(w.Relation, name.S)
+			if i < 0 {
+				return nil, pgerr.Newf(pgerr.UndefinedColumn, "column %q of relation %q does not exist", name.S, w.Relation.Name).At(as.Pos())
+			}
+			if set[i] {
+				return nil, pgerr.Newf(pgerr.SyntaxError, "multiple assignments to same column %q", name.S).At(as.Pos())
+			}
+			set[i] = true
+			c := w.Relation.Columns[i]
+			moves = moves || c.Role == catalog.Key
+			x := &exprs{binder: b, sc: m.sc, clause: "UPDATE"}
+			if values[k] == nil {
+				m.project.Exprs[i], err = b.defaultOf(x, c)
+			} else {
+				m.project.Exprs[i], err = x.assign(values[k], c, as.X.Pos())
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 	}
-	w.Source = optimize(sel.project)
-	return w, b.returning(w, a.Returning, a.Table, sel.project)
+	if moves {
+		for i, c := range w.Relation.Columns {
+			if c.Role == catalog.Key {
+				w.OldKey = append(w.OldKey, len(m.project.Exprs))
+				m.project.Exprs = append(m.project.Exprs, &plan.Col{Index: i, Name: c.Name, T: c.Type})
+				m.project.Names = append(m.project.Names, c.Name)
+			}
+		}
+	}
+	w.Source = optimize(m.project)
+	return w, b.returning(w, a.Returning, a.Table, m.project)
+}
+
+// assignedValues binds the right side of one assignment of SET, a value for each
+// column; nil stands for DEFAULT.
+func (b *binder) assignedValues(m *modified, as ast.Assign) ([]plan.Expr, error) {
+	x := &exprs{binder: b, sc: m.sc, clause: "UPDATE"}
+	values := []ast.Expr{as.X}
+	if as.Multi {
+		switch e := as.X.(type) {
+		case *ast.Row:
+			values = e.Elems
+		case *ast.Sub:
+			return x.columnsOf(e, len(as.Columns))
+		default:
+			if len(as.Columns) > 1 {
+				return nil, pgerr.Newf(pgerr.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression").At(as.X.Pos())
+			}
+		}
+	}
+	if len(values) != len(as.Columns) {
+		return nil, pgerr.Newf(pgerr.SyntaxError, "number of columns does not match number of values").At(as.X.Pos())
+	}
+	out := make([]plan.Expr, len(values))
+	for i, v := range values {
+		if _, ok := v.(*ast.Default); ok {
+			continue
+		}
+		var err error
+		if out[i], err = x.bind(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// columnsOf makes a scalar subquery for each of the n columns of a query.
+func (x *exprs) columnsOf(e *ast.Sub, n int) ([]plan.Expr, error) {
+	node, cols, correlated, err := x.subplan(e.Query)
+	if err != nil {
+		return nil, err
+	}
+	if len(cols) != n {
+		return nil, pgerr.Newf(pgerr.SyntaxError, "number of columns does not match number of values").At(e.Pos())
+	}
+	out := make([]plan.Expr, n)
+	for i, c := range cols {
+		one := &plan.Project{In: node, Exprs: []plan.Expr{&plan.Col{Index: i, Name: c.Name, T: c.Type}}, Names: []string{c.Name}}
+		out[i] = &plan.Subquery{Kind: plan.Scalar, Plan: optimize(one), T: c.Type, Correlated: correlated}
+	}
+	return out, nil
+}
+
+func columnNamed(r *catalog.Relation, name string) int {
+	for i, c := range r.Columns {
+		if strings.EqualFold(c.Name, name) {
+			return i
+		}
+	}
+	return -1
 }
 
 // PlanDelete plans DELETE from a table: tombstones for the rows that it finds.
 func PlanDelete(env *Env, a *ast.Delete) (*Write, error) {
 	b := &binder{env: env}
-	if a.Using != nil {
-		return nil, pgerr.Newf(pgerr.FeatureNotSupported, "DELETE ... USING is not supported yet").At(a.Using.Pos())
+	if err := b.with(a.CTEs, &scope{}); err != nil {
+		return nil, err
 	}
-	w, sel, err := b.modify(a.Table, a.Alias, a.Where, a.Pos(), "DELETE")
+	w, m, err := b.modify(a.Table, a.Alias, a.Using, a.Where, a.Pos(), "DELETE")
 	if err != nil {
 		return nil, err
 	}
 	w.Delete = true
-	w.Source = optimize(sel.project)
-	return w, b.returning(w, a.Returning, a.Table, sel.project)
+	w.Source = optimize(m.project)
+	return w, b.returning(w, a.Returning, a.Table, m.project)
 }
 
 // modified is the search for the rows to change.
@@ -76,7 +144,9 @@ type modified struct {
 	project *plan.Project // the relation's columns in order
 }
 
-func (b *binder) modify(table []ast.Name, alias ast.Name, where ast.Expr, pos int, verb string) (*Write, *modified, error) {
+// modify plans the search. from is what FROM or USING adds; a row that it finds
+// more than once is changed once, by any of its matches.
+func (b *binder) modify(table []ast.Name, alias ast.Name, from ast.Table, where ast.Expr, pos int, verb string) (*Write, *modified, error) {
 	r, topic, err := b.writable(table, pos)
 	if err != nil {
 		return nil, nil, err
@@ -98,19 +168,66 @@ func (b *binder) modify(table []ast.Name, alias ast.Name, where ast.Expr, pos in
 	}
 	m := &modified{sc: &scope{cols: cols}}
 	var in plan.Node = scan
+	if from != nil {
+		if in, err = b.beside(m, scan, from); err != nil {
+			return nil, nil, err
+		}
+	}
 	if where != nil {
 		x := &exprs{binder: b, sc: m.sc, clause: "WHERE"}
 		cond, err := x.condition(where)
 		if err != nil {
 			return nil, nil, err
 		}
-		in = &plan.Filter{In: scan, Cond: cond}
+		in = &plan.Filter{In: in, Cond: cond}
+	}
+	if from != nil {
+		if in, err = b.once(in, r); err != nil {
+			return nil, nil, err
+		}
 	}
 	m.project = &plan.Project{In: in}
 	for i, c := range r.Columns { // scan gives them first, in this order
 		m.project.Exprs, m.project.Names = append(m.project.Exprs, &plan.Col{Index: i, Name: c.Name, T: c.Type}), append(m.project.Names, c.Name)
 	}
 	return &Write{Relation: r, Sink: sinkOf(r, topic), RowID: -1}, m, nil
+}
+
+// beside joins the rows of the table with those of FROM or USING.
+func (b *binder) beside(m *modified, scan plan.Node, from ast.Table) (plan.Node, error) {
+	right, cols, err := b.from(from, &scope{})
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := right.(*lateralNode); ok { // it sees nothing of the table
+		right = l.Node
+	}
+	width := len(scan.Columns())
+	for i := range cols {
+		cols[i].index += width
+	}
+	if err := duplicateAlias(m.sc.cols, cols, from.Pos()); err != nil {
+		return nil, err
+	}
+	m.sc.cols = append(m.sc.cols, cols...)
+	return &plan.Join{Kind: plan.InnerJoin, L: scan, R: right}, nil
+}
+
+// once keeps one of the rows with the same key of r.
+func (b *binder) once(in plan.Node, r *catalog.Relation) (plan.Node, error) {
+	number := plan.WindowCall{Name: "row_number", T: vec.Of(vec.Int64)}
+	for i, c := range r.Columns {
+		if c.Role == catalog.Key {
+			number.Partition = append(number.Partition, &plan.Col{Index: i, Name: c.Name, T: c.Type})
+		}
+	}
+	width := len(in.Columns())
+	x := &exprs{binder: b, sc: &scope{}}
+	first, err := x.apply("=", []plan.Expr{&plan.Col{Index: width, T: number.T}, &plan.Const{Value: int64(1), T: number.T}}, -1)
+	if err != nil {
+		return nil, err
+	}
+	return &plan.Filter{In: &plan.WindowFuncs{In: in, Names: []string{""}, Calls: []plan.WindowCall{number}}, Cond: first}, nil
 }
 
 // ConstantExprs binds expressions without columns, of the given types.

@@ -139,7 +139,7 @@ func (s *streamSelection) rows() error {
 	if err != nil {
 		return err
 	}
-	s.node = &plan.Filter{In: changed(s.node), Cond: cond, Table: f.table}
+	s.node = s.filtered(s.node, cond)
 	return nil
 }
 
