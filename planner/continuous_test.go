@@ -191,6 +191,35 @@ func (p *planning) statement(cmd string, d ast.Dialect, st ast.Stmt, sql string)
 	return "", fmt.Errorf("unknown directive %s", cmd)
 }
 
+// A broadcast has no keys at all: no keys would send every row to one task.
+func TestBroadcastHasNoKeys(t *testing.T) {
+	p := &planning{cat: &catalog.Catalog{}}
+	var q *plan.Query
+	for _, sql := range []string{
+		"CREATE TABLE a (id int PRIMARY KEY, b int)", "CREATE TABLE b (id int PRIMARY KEY, v text)",
+		"CREATE TABLE x AS SELECT a.id, v FROM a JOIN b ON a.b = b.id",
+	} {
+		stmts, err := parse.Parse(sql, ast.Postgres)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := stmts[0].(*ast.CreateRelation); st.As == nil {
+			if _, err = p.statement("define", ast.Postgres, st, sql); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		c, err := PlanContinuous(p.env(ast.Postgres), stmts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		q = c.Query
+	}
+	if in := q.Stages[0].Inputs[1]; !in.Broadcast || in.Keys != nil {
+		t.Errorf("broadcast %t, keys %#v; want no keys", in.Broadcast, in.Keys)
+	}
+}
+
 func TestContinuous(t *testing.T) {
 	datadriven.Walk(t, "testdata/continuous", func(t *testing.T, path string) {
 		p := &planning{cat: &catalog.Catalog{}, settings: map[string]string{}}

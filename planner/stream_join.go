@@ -180,6 +180,10 @@ func (j *joining) primaryKeys(shape plan.JoinShape) error {
 		return nil
 	}
 	order := keyPairs(&j.rf, j.rkeys)
+	if order == nil {
+		j.narrowed()
+		order = keyPairs(&j.rf, j.rkeys)
+	}
 	if order == nil && shape == plan.TableTable && j.env.Dialect == ast.Postgres {
 		return j.foreignKey()
 	}
@@ -244,6 +248,21 @@ func (j *joining) spread() {
 		u.Keys = append(u.Keys, k.col)
 	}
 	j.r = u
+}
+
+// narrowed makes an equality with a key column that is a smaller integer one of
+// that size: a value beyond its range has no row in the table.
+func (j *joining) narrowed() {
+	x := &exprs{binder: j.binder, sc: &scope{}, clause: "JOIN/ON"}
+	for i, r := range j.rkeys {
+		call, ok := r.(*plan.Call)
+		if !ok || len(call.Args) != 1 || plainColumn(call.Args[0]) < 0 || !call.Args[0].Type().IsInteger() || !j.lkeys[i].Type().IsInteger() {
+			continue
+		}
+		if l, err := x.coerce(j.lkeys[i], call.Args[0].Type(), fn.Explicit, j.t.Pos()); err == nil {
+			j.lkeys[i], j.rkeys[i] = l, call.Args[0]
+		}
+	}
 }
 
 // keyPairs returns which of the join keys are the table's primary key, in its

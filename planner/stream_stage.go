@@ -68,7 +68,11 @@ func (l *layout) repartition(r *plan.Repartition, st *plan.Stage) (plan.Node, er
 			return nil, err
 		}
 	}
-	return input(st, plan.StageInput{Source: source, Keys: r.Keys, Format: r.Format, Broadcast: r.Broadcast}), nil
+	keys := r.Keys
+	if r.Broadcast {
+		keys = nil
+	}
+	return input(st, plan.StageInput{Source: source, Keys: keys, Format: r.Format, Broadcast: r.Broadcast}), nil
 }
 
 // logged makes a stage of its own for n, and returns the Scan of its output.
