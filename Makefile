@@ -40,7 +40,7 @@ fuzz: ## run each fuzz target for FUZZTIME=30s
 	@scripts/fuzz $(FUZZTIME)
 
 sim: ## run clusters in simulated time, SEEDS=20 of them
-	$(GO) test ./internal/sim -seeds=$(SEEDS)
+	$(GO) test ./internal/sim -timeout=2h -seeds=$(SEEDS)
 
 bench: build ## measure a server on this machine's disk (BENCHFLAGS="-run filter -profile DIR")
 	@$(GO) run ./internal/bench -weir ./weir $(BENCHFLAGS)

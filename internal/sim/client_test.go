@@ -70,6 +70,7 @@ func (w *client) statement(s *session) bool {
 		}
 		r.unit = units[r.key]
 		rows = append(rows, r)
+		r.statement = rows[0].id
 		values = append(values, fmt.Sprintf("('%s', 'g%d', %d)", r.key, r.id%5, r.id))
 	}
 	insert := "INSERT INTO " + w.stream + " (k, g, id) VALUES "

@@ -3,8 +3,11 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
+
+	"github.com/anishathalye/porcupine"
 
 	"github.com/weirdb/weir/internal/vec"
 )
@@ -13,6 +16,7 @@ import (
 type row struct {
 	id        int64
 	key       string
+	statement int64 // that inserted it: the id of its first row
 	unit      int64 // rows of a unit are written together or not at all
 	outcome   outcome
 	at        place // if the client was told
@@ -82,6 +86,18 @@ func (h *history) end(rows []*row, o outcome) {
 	}
 }
 
+// acked returns how many rows were acknowledged.
+func (h *history) acked() (n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.rows {
+		if r.outcome == acked {
+			n++
+		}
+	}
+	return n
+}
+
 // see notes records that a client has read: an offset holds the same for ever.
 func (h *history) see(found []record) {
 	h.mu.Lock()
@@ -138,24 +154,54 @@ func (h *history) check(node string, found []record) []string {
 		}
 		units[w.unit] = there
 	}
-	h.order(node, found)
+	h.linearizable(node, found)
 	return h.wrong
 }
 
-// order holds that a partition is linearizable: a write that ended before another
-// began comes first. found is sorted.
-func (h *history) order(node string, found []record) {
-	latest := map[int32]*row{} // of those so far, the one that began last
+// appends is a partition as porcupine sees it: the state is its end, an operation
+// appends a number of rows and tells the offset of the first. The order of writes
+// in the log has to be one in which they can have happened.
+var appends = porcupine.Model{
+	Init: func() any { return int64(0) },
+	Step: func(end, rows, first any) (bool, any) {
+		return end == first, end.(int64) + rows.(int64)
+	},
+}
+
+// linearizable holds that a write that ended before another began comes first in
+// the log. found is sorted.
+func (h *history) linearizable(node string, found []record) {
+	type share struct {
+		partition int32
+		statement int64
+	}
+	ops := map[share]*porcupine.Operation{}
+	byPartition := map[int32][]*porcupine.Operation{}
 	for _, r := range found {
 		w := h.rows[r.id]
 		if w == nil {
-			continue
+			continue // a fault already
 		}
-		if l := latest[r.partition]; l != nil && w.outcome == acked && w.ret < l.call {
-			h.fault("%s: row %d comes after row %d, which was written later", node, w.id, l.id)
+		a := share{r.partition, w.statement}
+		op := ops[a]
+		if op == nil {
+			op = &porcupine.Operation{Input: int64(0), Output: r.offset, Call: w.call, Return: w.ret}
+			if w.outcome == unknown {
+				op.Return = math.MaxInt64 // it may have happened after its client gave up
+			}
+			ops[a] = op
+			byPartition[r.partition] = append(byPartition[r.partition], op)
 		}
-		if l := latest[r.partition]; l == nil || w.call > l.call {
-			latest[r.partition] = w
+		op.Input = op.Input.(int64) + 1
+	}
+	for p, list := range byPartition {
+		all := make([]porcupine.Operation, len(list))
+		for i, op := range list {
+			all[i] = *op
+			all[i].ClientId = i
+		}
+		if !porcupine.CheckOperations(appends, all) {
+			h.fault("%s: partition %d is not linearizable", node, p)
 		}
 	}
 }
