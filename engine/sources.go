@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/engine/syscat"
@@ -11,6 +12,7 @@ import (
 	"github.com/weirdb/weir/exec/source"
 	"github.com/weirdb/weir/internal/format"
 	"github.com/weirdb/weir/internal/vec"
+	"github.com/weirdb/weir/planner"
 	"github.com/weirdb/weir/planner/plan"
 	"github.com/weirdb/weir/storage"
 	"github.com/weirdb/weir/storage/batch"
@@ -243,3 +245,25 @@ type systemRows struct{ boxedRows }
 
 func (r *systemRows) Next() (*vec.Batch, error) { return r.boxedRows.Next(context.Background()) }
 func (r *systemRows) Close() error              { return nil }
+
+// keyText returns the key columns of a relation and the values that a record's
+// key holds, for messages.
+func keyText(r *catalog.Relation, key []byte) (names, values string, ok bool) {
+	codec := planner.CodecOf(r)
+	want := make([]int, len(codec.Key.Fields))
+	cols := make([]*vec.Vec, len(want))
+	for i, f := range codec.Key.Fields {
+		want[i], cols[i] = i, vec.New(f.Type)
+	}
+	dec, err := format.NewDecoder(source.Spec(codec.Key), want)
+	if err != nil {
+		return "", "", false
+	}
+	ok = true
+	dec.Decode([][]byte{key}, cols, func(int, error) { ok = false })
+	var ns, vs []string
+	for i, f := range codec.Key.Fields {
+		ns, vs = append(ns, f.Name), append(vs, string(vec.AppendText(nil, cols[i], 0, nil)))
+	}
+	return strings.Join(ns, ", "), strings.Join(vs, ", "), ok
+}

@@ -81,19 +81,6 @@ func topicName(name string) error {
 	return nil
 }
 
-// append writes record batches to a partition and returns where they stand.
-func (n *Node) append(ctx context.Context, t *catalog.Topic, partition int32, batches []byte, d replication.Durability) (*storage.AppendResult, error) {
-	a := storage.Append{Partition: partitionID(t, partition), Batches: batches}
-	if t.Compact {
-		a.Flags = storage.Compacted
-	}
-	res, err := n.shardOf(t, partition).propose(ctx, storage.AppendAppend(nil, a), d)
-	if err != nil {
-		return nil, err
-	}
-	return res.(*storage.AppendResult), nil
-}
-
 // dropLogs removes what the shards hold of dropped topics.
 func (n *Node) dropLogs(ctx context.Context, topics []*catalog.Topic) error {
 	for _, t := range topics {

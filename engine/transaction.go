@@ -50,30 +50,48 @@ func (t *transaction) changed(name, before string, had, local bool) {
 	t.settings[name] = setBack{before, had, local}
 }
 
-// write is a run of record batches for one partition.
+// write is a run of record batches for one partition of a relation.
 type write struct {
+	rel       *catalog.Relation
 	topic     *catalog.Topic
 	partition int32
+	unique    bool // the keys must not be there yet
 	batches   []byte
+}
+
+// command is the write as a shard takes it.
+func (w *write) command() storage.Append {
+	a := storage.Append{Partition: partitionID(w.topic, w.partition), Batches: w.batches}
+	if w.topic.Compact {
+		a.Flags = storage.Compacted
+		if w.unique {
+			a.Flags |= storage.UniqueKeys
+		}
+	}
+	return a
 }
 
 // maxTransaction bounds what a session's uncommitted writes may take.
 const maxTransaction = 64 << 20
 
-// add takes over batches.
-func (t *transaction) add(topic *catalog.Topic, partition int32, batches []byte) error {
-	if t.bytes+len(batches) > maxTransaction {
+// add takes over a write. What goes to one partition stays in order.
+func (t *transaction) add(w write) error {
+	if t.bytes+len(w.batches) > maxTransaction {
 		return pgerr.Newf(pgerr.ProgramLimitExceeded, "the transaction writes more than %d MiB", maxTransaction>>20)
 	}
-	t.bytes += len(batches)
-	for i := range t.writes {
-		w := &t.writes[i]
-		if w.topic.ID == topic.ID && w.partition == partition && len(w.batches)+len(batches) <= maxAppend {
-			w.batches = append(w.batches, batches...)
+	t.bytes += len(w.batches)
+	for i := len(t.writes) - 1; i >= 0; i-- {
+		last := &t.writes[i]
+		if last.topic.ID != w.topic.ID || last.partition != w.partition {
+			continue
+		}
+		if last.unique == w.unique && len(last.batches)+len(w.batches) <= maxAppend {
+			last.batches = append(last.batches, w.batches...)
 			return nil
 		}
+		break
 	}
-	t.writes = append(t.writes, write{topic, partition, batches})
+	t.writes = append(t.writes, w)
 	return nil
 }
 
@@ -112,7 +130,7 @@ func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durabil
 	if len(writes) == 0 {
 		return nil
 	}
-	if block {
+	if block || len(writes) > 1 && n.oneEntry(writes) {
 		return n.commitAtomically(ctx, writes, d)
 	}
 	// A statement that this node cannot write whole is refused before a part of it
@@ -125,11 +143,7 @@ func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durabil
 	// Proposed together, so that they share an fsync.
 	pending := make([]replication.Pending, len(writes))
 	for i, w := range writes {
-		a := storage.Append{Partition: partitionID(w.topic, w.partition), Batches: w.batches}
-		if w.topic.Compact {
-			a.Flags = storage.Compacted
-		}
-		pending[i] = n.shardOf(w.topic, w.partition).group.Propose(ctx, storage.AppendAppend(nil, a), d)
+		pending[i] = n.shardOf(w.topic, w.partition).group.Propose(ctx, storage.AppendAppend(nil, w.command()), d)
 	}
 	var failed error
 	written := false
@@ -145,7 +159,25 @@ func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durabil
 			failed = err
 		}
 	}
-	return partly(written, unavailable(failed))
+	return partly(written, keyRefusal(writes, failed))
+}
+
+// keyRefusal names the key of a write that a shard refused because it is there.
+func keyRefusal(writes []write, err error) error {
+	var exists *storage.KeyExistsError
+	if !errors.As(err, &exists) {
+		return unavailable(err)
+	}
+	for _, w := range writes {
+		if partitionID(w.topic, w.partition) == exists.Partition {
+			e := pgerr.Newf(pgerr.UniqueViolation, "duplicate key value violates unique constraint %q", w.rel.Name+"_pkey")
+			if names, values, ok := keyText(w.rel, exists.Key); ok {
+				e.Detailf("Key (%s)=(%s) already exists.", names, values)
+			}
+			return e
+		}
+	}
+	return err
 }
 
 // partly returns the error of a statement of which a part may be written.
@@ -156,12 +188,23 @@ func partly(written bool, err error) error {
 	return pgerr.Newf("40003", "only a part of the rows was written: %s", pgerr.From(err).Msg).Hintf("Read before you write again.")
 }
 
+// oneEntry tells whether the writes fit one entry of one shard.
+func (n *Node) oneEntry(writes []write) bool {
+	size := 0
+	for _, w := range writes {
+		if size += len(w.batches); size > replication.MaxCommand/2 || n.shardOf(w.topic, w.partition) != n.shardOf(writes[0].topic, writes[0].partition) {
+			return false
+		}
+	}
+	return true
+}
+
 // commitAtomically writes a block's writes as one entry of one shard.
 func (n *Node) commitAtomically(ctx context.Context, writes []write, d replication.Durability) error {
 	sh := n.shardOf(writes[0].topic, writes[0].partition)
 	if len(writes) == 1 {
-		_, err := n.append(ctx, writes[0].topic, writes[0].partition, writes[0].batches, d)
-		return err
+		_, err := sh.propose(ctx, storage.AppendAppend(nil, writes[0].command()), d)
+		return keyRefusal(writes, err)
 	}
 	var c storage.Commit
 	for _, w := range writes {
@@ -170,14 +213,10 @@ func (n *Node) commitAtomically(ctx context.Context, writes []write, d replicati
 				Detailf("Nothing was written. Transactions across shards are not supported yet.").
 				Hintf("Commit after each statement, or start the server with --shards 1.")
 		}
-		a := storage.Append{Partition: partitionID(w.topic, w.partition), Batches: w.batches}
-		if w.topic.Compact {
-			a.Flags = storage.Compacted
-		}
-		c.Output = append(c.Output, a)
+		c.Output = append(c.Output, w.command())
 	}
 	_, err := sh.propose(ctx, storage.AppendCommit(nil, c), d)
-	return err
+	return keyRefusal(writes, err)
 }
 
 // durability is what synchronous_commit asks for.

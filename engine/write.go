@@ -14,6 +14,7 @@ import (
 	"github.com/weirdb/weir/planner"
 	"github.com/weirdb/weir/planner/plan"
 	"github.com/weirdb/weir/sql/ast"
+	"github.com/weirdb/weir/storage"
 )
 
 func (s *session) insert(cat *catalog.Catalog, st statement, a *ast.Insert, params []vec.Type) (*command, error) {
@@ -244,6 +245,13 @@ func (r *rowSink) check(b *vec.Batch) error {
 	return nil
 }
 
+// of is what the writer encoded for a partition, as a write of its own.
+func (r *rowSink) of(a storage.Append) write {
+	return write{
+		rel: r.w.Relation, topic: r.topic, partition: a.Partition.Partition, unique: r.w.Unique, batches: append([]byte(nil), a.Batches...),
+	}
+}
+
 // hand gives what is encoded to the session's transaction.
 func (r *rowSink) hand() error {
 	out, _, err := r.writer.Finish()
@@ -251,7 +259,7 @@ func (r *rowSink) hand() error {
 		return err
 	}
 	for _, a := range out {
-		if err := r.s.tx.add(r.topic, a.Partition.Partition, append([]byte(nil), a.Batches...)); err != nil {
+		if err := r.s.tx.add(r.of(a)); err != nil {
 			return err
 		}
 	}
@@ -279,11 +287,12 @@ func (r *rowSink) flush(ctx context.Context) error {
 	}
 	base := map[int32][]int64{} // offsets by partition, in order
 	for i, a := range out {
-		res, err := r.s.n.append(ctx, r.topic, a.Partition.Partition, append([]byte(nil), a.Batches...), r.s.durability())
+		w := r.of(a)
+		res, err := r.s.n.shardOf(r.topic, w.partition).propose(ctx, storage.AppendAppend(nil, w.command()), r.s.durability())
 		if err != nil {
-			return partly(i > 0, err)
+			return partly(i > 0, keyRefusal([]write{w}, err))
 		}
-		for _, b := range res.Batches {
+		for _, b := range res.(*storage.AppendResult).Batches {
 			for o := b.Base; o <= b.Last; o++ {
 				base[a.Partition.Partition] = append(base[a.Partition.Partition], int64(o))
 			}

@@ -27,6 +27,8 @@ type Write struct {
 	// OldKey are the columns of Source with the key that a row had before, if an
 	// UPDATE sets key columns: the rows under those keys go first.
 	OldKey []int
+	// Unique refuses rows whose key is there already.
+	Unique bool
 	// Returning is over the columns of Source, then _partition and _offset; nil
 	// if nothing is returned. Placed tells whether it needs those two.
 	Returning []plan.Expr
@@ -101,7 +103,7 @@ func PlanInsert(env *Env, a *ast.Insert) (*Write, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Write{Relation: r, RowID: -1}
+	w := &Write{Relation: r, RowID: -1, Unique: r.UniqueKey}
 	p := &plan.Project{In: source}
 	x := &exprs{binder: b, sc: &scope{}, clause: "INSERT"}
 	for i, c := range r.Columns {
@@ -381,7 +383,7 @@ func PlanCopyIn(env *Env, a *ast.Copy) (*Write, []plan.Column, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &Write{Relation: r, Sink: sinkOf(r, topic), RowID: -1}
+	w := &Write{Relation: r, Sink: sinkOf(r, topic), RowID: -1, Unique: r.UniqueKey}
 	for i, c := range r.Columns {
 		if c.Hidden {
 			w.RowID = i

@@ -28,8 +28,13 @@ func (p PartitionID) String() string { return fmt.Sprintf("%d/%d", p.Topic, p.Pa
 // AppendFlags say how a partition treats records.
 type AppendFlags uint8
 
-// Compacted partitions keep the latest record of each key, and their table (TableSpace) is maintained.
-const Compacted AppendFlags = 1
+const (
+	// Compacted partitions keep the latest record of each key, and their table (TableSpace) is maintained.
+	Compacted AppendFlags = 1 << iota
+	// UniqueKeys refuses the whole command (KeyExistsError) if a record with a value has a key that the table holds
+	// already. It goes with Compacted. What the command itself writes before counts: a delete frees its key.
+	UniqueKeys
+)
 
 // Append adds record batches to a partition. Validate them before proposing (batch.Validate).
 type Append struct {
@@ -205,7 +210,7 @@ func (d *decoder) partition() PartitionID {
 
 func (d *decoder) append() Append {
 	a := Append{Partition: d.partition(), Flags: AppendFlags(d.u8())}
-	if a.Flags&^Compacted != 0 {
+	if a.Flags&^(Compacted|UniqueKeys) != 0 || a.Flags&(Compacted|UniqueKeys) == UniqueKeys {
 		d.fail("append flags %#x", a.Flags)
 	}
 	a.Batches = d.take(int(d.u32()))

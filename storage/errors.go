@@ -24,3 +24,14 @@ var (
 
 // failure is the sticky error of a shard: what went wrong, and ErrFailed.
 func failure(err error) error { return fmt.Errorf("%w: %w", ErrFailed, err) }
+
+// KeyExistsError says that an Append with UniqueKeys has a key that is in the table. Nothing of its command was
+// applied.
+type KeyExistsError struct {
+	Partition PartitionID
+	Key       []byte // as in the record
+}
+
+func (e *KeyExistsError) Error() string {
+	return fmt.Sprintf("partition %v holds key %x", e.Partition, e.Key)
+}

@@ -356,7 +356,7 @@ func (l *Log) append(v batch.View, epoch int32, flags AppendFlags) (base Offset)
 	if flags&^l.flags&Compacted != 0 {
 		l.tableFrom = base
 	}
-	l.flags = flags
+	l.flags = flags & Compacted // the others are of one command
 	if ts := v.MaxTimestamp(); ts > s.maxTS {
 		s.maxTS = ts
 		l.maxTS = max(l.maxTS, ts)

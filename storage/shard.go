@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -210,6 +211,9 @@ func (sh *Shard) applyAppend(term uint64, d *decoder) any {
 	if err := sh.check(a, true); err != nil {
 		return err
 	}
+	if err := sh.checkKeys(); err != nil {
+		return err
+	}
 	o := &sh.scratch.outputs[0]
 	if err := o.log.reserve(len(a.Batches)); err != nil {
 		return sh.fail(err)
@@ -240,6 +244,9 @@ func (sh *Shard) applyCommit(term uint64, d *decoder) any {
 		if err := sh.check(a, false); err != nil {
 			return err
 		}
+	}
+	if err := sh.checkKeys(); err != nil {
+		return err
 	}
 	for i := range sh.scratch.outputs {
 		o := &sh.scratch.outputs[i]
@@ -306,6 +313,38 @@ func (sh *Shard) check(a Append, producers bool) error {
 	o.rows = len(sc.rows) - before
 	o.log = sh.openLog(a.Partition)
 	sc.outputs = append(sc.outputs, o)
+	return nil
+}
+
+// checkKeys refuses the scratch's outputs if one that wants its keys unique has one that is there.
+func (sh *Shard) checkKeys() error {
+	sc := &sh.scratch
+	if !slices.ContainsFunc(sc.outputs, func(o output) bool { return o.a.Flags&UniqueKeys != 0 }) {
+		return nil
+	}
+	present := map[string]bool{} // after what the command writes so far, by space and key
+	rows := sc.rows
+	for i := range sc.outputs {
+		o := &sc.outputs[i]
+		space := TableSpace(o.a.Partition)
+		for _, r := range rows[:o.rows] {
+			at := string(space) + string(r.rec.Key)
+			if o.a.Flags&UniqueKeys != 0 && r.rec.Value != nil {
+				there, known := present[at]
+				if !known {
+					var err error
+					if _, there, err = sh.getLocked(space, r.rec.Key); err != nil {
+						return sh.fail(err)
+					}
+				}
+				if there {
+					return &KeyExistsError{o.a.Partition, bytes.Clone(r.rec.Key)}
+				}
+			}
+			present[at] = r.rec.Value != nil
+		}
+		rows = rows[o.rows:]
+	}
 	return nil
 }
 

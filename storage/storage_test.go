@@ -350,3 +350,41 @@ func TestApplyAllocations(t *testing.T) {
 		t.Errorf("%v allocations for a commit of 200 rows and an append of 100", got)
 	}
 }
+
+func TestUniqueKeys(t *testing.T) {
+	n := newNode(t, Config{})
+	p := PartitionID{9, 0}
+	add := func(flags AppendFlags, kvs ...string) Append {
+		var rows []kv
+		for i := 0; i < len(kvs); i += 2 {
+			rows = append(rows, kv{kvs[i], kvs[i+1]})
+		}
+		return Append{Partition: p, Flags: Compacted | flags, Batches: records(1, rows...)}
+	}
+	insert := func(kvs ...string) any { return n.apply(AppendAppend(nil, add(UniqueKeys, kvs...))) }
+	check := func(res any, key string) {
+		t.Helper()
+		var exists *KeyExistsError
+		if err, ok := res.(error); key == "" && ok {
+			t.Error(err)
+		} else if key != "" && (!ok || !errors.As(err, &exists) || string(exists.Key) != key) {
+			t.Errorf("got %v, want a refusal of %s", res, key)
+		}
+	}
+	check(insert("a", "1", "b", "1"), "")
+	check(insert("c", "1", "a", "2"), "a") // and c is not there either
+	check(insert("c", "1"), "")
+	check(insert("d", "1", "d", "2"), "d")
+	if err := n.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	check(insert("b", "2"), "b") // from disk
+	check(n.apply(AppendAppend(nil, add(0, "b", "3"))), "")
+	check(n.apply(AppendCommit(nil, Commit{Output: []Append{add(0, "b", ""), add(UniqueKeys, "b", "4")}})), "") // a delete frees its key
+	check(n.apply(AppendCommit(nil, Commit{Output: []Append{add(0, "e", "1"), add(UniqueKeys, "e", "2")}})), "e")
+	n.reopen()
+	check(insert("b", "5"), "b")
+	if end := n.Log(p).End(); end != 6 {
+		t.Errorf("%d records, want 6: refused commands leave none", end)
+	}
+}

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/weirdb/weir/pgwire"
+)
+
+// sqlNode is a node in memory with the PostgreSQL door, and a client of it.
+func sqlNode(t *testing.T) *pgx.Conn {
+	t.Helper()
+	n, err := Open(t.Context(), Config{Dir: "data", FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := pgwire.New(pgwire.Config{Backend: n.Backend()}).Serve(ctx, ln); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := pgx.Connect(t.Context(), "postgres://weir@"+ln.Addr().String()+"/weir?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		stop()
+		serving.Wait()
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func TestPrimaryKeyIsUnique(t *testing.T) {
+	c := sqlNode(t)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := c.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	refused := func(detail, sql string, args ...any) {
+		t.Helper()
+		_, err := c.Exec(t.Context(), sql, args...)
+		pe, ok := errors.AsType[*pgconn.PgError](err)
+		if !ok || pe.Code != "23505" || pe.Detail != detail {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	exec("CREATE TABLE t (a int, b text, v int, PRIMARY KEY (a, b))")
+	exec("INSERT INTO t VALUES (1, 'x', 10), (2, 'x', 20)")
+	refused("Key (a, b)=(2, x) already exists.", "INSERT INTO t VALUES (3, 'x', 1), ($1, 'x', 2)", 2)
+	exec("UPDATE t SET v = v + 1 WHERE a = 1")
+	tx, err := c.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{"DELETE FROM t WHERE a = 2", "INSERT INTO t VALUES (2, 'x', 22)"} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Query(t.Context(), "SELECT v FROM t ORDER BY a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil || len(got) != 2 || got[0] != 11 || got[1] != 22 {
+		t.Errorf("%v, %v: nothing of the refused statement may be there", got, err)
+	}
+}
