@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,6 +90,9 @@ func (s *session) dropRelation(c *catalog.Catalog, ch *catalog.Change, a *ast.Dr
 			users = append(users, q.Name)
 		}
 	}
+	if len(users) > 0 && a.Cascade {
+		return s.dropUsers(c, ch, a, r), nil
+	}
 	if len(users) > 0 {
 		e := pgerr.Newf(pgerr.DependentObjects, "cannot drop %s %s because other objects depend on it", strings.ToLower(a.Kind.String()), r.Name)
 		if s.dialect() == ast.KSQL {
@@ -97,8 +101,15 @@ func (s *session) dropRelation(c *catalog.Catalog, ch *catalog.Change, a *ast.Dr
 		return nil, e.At(a.Pos()).Detailf("It is used by the queries %s.", strings.Join(users, ", ")).
 			Hintf("Drop what they write, or TERMINATE them, first.")
 	}
+	return s.dropOne(c, ch, a, r), nil
+}
+
+// dropOne adds the end of a relation that nothing depends on to a change.
+func (s *session) dropOne(c *catalog.Catalog, ch *catalog.Change, a *ast.Drop, r *catalog.Relation) (gone []*catalog.Topic) {
+	if slices.Contains(ch.Drop, r.ID) { // reached by another way
+		return nil
+	}
 	ch.Drop = append(ch.Drop, r.ID)
-	var gone []*catalog.Topic
 	if q, ok := c.Query(r.Query); ok {
 		ch.Drop = append(ch.Drop, q.ID)
 		gone = append(gone, internalTopics(c, ch, q)...)
@@ -107,7 +118,24 @@ func (s *session) dropRelation(c *catalog.Catalog, ch *catalog.Change, a *ast.Dr
 		ch.Drop = append(ch.Drop, t.ID)
 		gone = append(gone, t)
 	}
-	return gone, nil
+	return gone
+}
+
+// dropUsers drops r with CASCADE: the queries that read or write it end first, and
+// with them the relations that they made.
+func (s *session) dropUsers(c *catalog.Catalog, ch *catalog.Change, a *ast.Drop, r *catalog.Relation) (gone []*catalog.Topic) {
+	for _, q := range append(c.Readers(r.ID), c.Writers(r.ID)...) {
+		if q.ID == r.Query || slices.Contains(ch.Drop, q.ID) {
+			continue
+		}
+		if made, ok := c.Relation(q.Sink); ok && made.Query == q.ID {
+			gone = append(gone, s.dropUsers(c, ch, a, made)...)
+			continue
+		}
+		ch.Drop = append(ch.Drop, q.ID) // INSERT INTO: the relation stays
+		gone = append(gone, internalTopics(c, ch, q)...)
+	}
+	return append(gone, s.dropOne(c, ch, a, r)...)
 }
 
 // internalTopics adds the end of the logs between a query's stages to a change.

@@ -110,7 +110,15 @@ func (s *session) origins(cat *catalog.Catalog, n plan.Node) []pgwire.Column {
 
 // bounded starts a plan that ends. It runs until Close, or until the context of
 // a Next ends.
-func (s *session) bounded(_ context.Context, n plan.Node, params []vec.Value) (rows, error) {
+//
+// A statement sees what those before it in the same message wrote: outside of a
+// block they are committed first, if it reads what they write.
+func (s *session) bounded(wait context.Context, n plan.Node, params []vec.Value) (rows, error) {
+	if !s.tx.block && s.tx.writesWhat(n) {
+		if err := s.tx.commit(wait, s.n, s.durability()); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r, err := bounded.Run(ctx, n, bounded.Env{
 		Ctx: s.fnCtx(), Params: params, Sources: sources{s.n, s}, Config: bounded.Config{Memory: s.n.cfg.QueryMemory},

@@ -3,11 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/pgwire"
+	"github.com/weirdb/weir/planner/plan"
 	"github.com/weirdb/weir/replication"
 	"github.com/weirdb/weir/sql/ast"
 	"github.com/weirdb/weir/storage"
@@ -106,6 +108,20 @@ func (t *transaction) takeFrom(r *rowSink) error {
 	r.discard() // what a statement left behind that failed
 	t.open = r
 	return nil
+}
+
+// writesWhat tells whether a plan reads a topic that the transaction has written.
+func (t *transaction) writesWhat(n plan.Node) bool {
+	if t.open == nil && len(t.writes) == 0 {
+		return false
+	}
+	for _, s := range plan.Scans(n) {
+		id := catalog.ID(s.Topic.ID)
+		if t.open != nil && t.open.topic.ID == id || slices.ContainsFunc(t.writes, func(w write) bool { return w.topic.ID == id }) {
+			return true
+		}
+	}
+	return false
 }
 
 // handOver takes over the rows of the open sink.

@@ -58,12 +58,12 @@ func (b *binder) relation(t *ast.TableName) (plan.Node, []scopeCol, error) {
 		if err != nil {
 			return nil, nil, at(err, t.Pos())
 		}
-		return renamed(scan, cols, alias, t.Cols, t.Pos())
+		return named(scan, cols, alias, !t.Alias.IsZero(), t.Cols, t.Pos())
 	}
 	if b.env.System != nil {
 		if where, cols, ok := b.env.System(strings.ToLower(schema), strings.ToLower(name)); ok {
 			n, out := systemScan(where, strings.ToLower(name), cols)
-			return renamed(n, out, alias, t.Cols, t.Pos())
+			return named(n, out, alias, !t.Alias.IsZero(), t.Cols, t.Pos())
 		}
 	}
 	full := name
@@ -98,10 +98,18 @@ var functionViews = map[string]string{
 
 // renamed puts an alias, and column aliases, over columns.
 func renamed(n plan.Node, cols []scopeCol, alias string, names []ast.Name, pos int) (plan.Node, []scopeCol, error) {
+	return named(n, cols, alias, true, names, pos)
+}
+
+// named is renamed for a relation; aliased tells that alias is not its own name, by
+// which alone it is in a schema.
+func named(n plan.Node, cols []scopeCol, alias string, aliased bool, names []ast.Name, pos int) (plan.Node, []scopeCol, error) {
 	out := make([]scopeCol, len(cols))
 	k := 0
 	for i, c := range cols {
-		c.table = alias
+		if c.table = alias; aliased {
+			c.schema = ""
+		}
 		if !c.hidden && k < len(names) {
 			c.name = names[k].S
 			k++
@@ -136,9 +144,17 @@ func (b *binder) view(r *catalog.Relation, alias string, t *ast.TableName) (plan
 	}
 	cols := make([]scopeCol, len(r.Columns))
 	for i, c := range r.Columns {
-		cols[i] = scopeCol{schema: r.Schema, name: c.Name, index: i, t: c.Type}
+		cols[i] = scopeCol{schema: schemaName(r), name: c.Name, index: i, t: c.Type}
 	}
-	return renamed(node, cols, alias, t.Cols, t.Pos())
+	return named(node, cols, alias, !t.Alias.IsZero(), t.Cols, t.Pos())
+}
+
+// schemaName is the schema that qualifies the columns of r.
+func schemaName(r *catalog.Relation) string {
+	if r.Schema == "" {
+		return catalog.PublicSchema
+	}
+	return r.Schema
 }
 
 // scan reads a stream or table: its columns, then the pseudo columns.
@@ -154,7 +170,7 @@ func (b *binder) scan(r *catalog.Relation, alias string) (*plan.Scan, []scopeCol
 	}
 	var keys, values, cols []scopeCol
 	add := func(c scopeCol, s plan.SourceColumn, to *[]scopeCol) {
-		c.index, c.name, c.t, c.schema = len(n.Cols), s.Name, s.Type, r.Schema
+		c.index, c.name, c.t, c.schema = len(n.Cols), s.Name, s.Type, schemaName(r)
 		n.Cols = append(n.Cols, s)
 		*to = append(*to, c)
 	}
@@ -533,12 +549,13 @@ func (b *binder) joinNode(t *ast.Join, kind plan.JoinKind, l, r plan.Node, on pl
 }
 
 func duplicateAlias(l, r []scopeCol, pos int) error {
-	seen := map[string]bool{}
+	type item struct{ schema, table string } // an alias is in no schema
+	seen := map[item]bool{}
 	for _, c := range l {
-		seen[c.table] = true
+		seen[item{c.schema, c.table}] = true
 	}
 	for _, c := range r {
-		if c.table != "" && seen[c.table] {
+		if c.table != "" && seen[item{c.schema, c.table}] {
 			return pgerr.Newf("42712", "table name %q specified more than once", c.table).At(pos)
 		}
 	}

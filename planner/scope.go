@@ -90,7 +90,7 @@ func (c *scopeCol) matches(parts []ast.Name, same func(a, b string) bool) bool {
 	case 2:
 		return same(c.table, parts[0].S)
 	case 3:
-		return same(c.table, parts[1].S) && (c.schema == "" || same(c.schema, parts[0].S))
+		return same(c.table, parts[1].S) && same(c.schema, parts[0].S)
 	}
 	return false
 }
