@@ -340,6 +340,9 @@ func (d *Decoder) finish() *Rows {
 		b.Time = d.time
 	}
 	if d.anyBad {
+		if d.sel == nil {
+			d.sel = make([]uint16, 0, n) // nil would mean all
+		}
 		d.sel = d.sel[:0]
 		for i, bad := range d.broken {
 			if !bad {

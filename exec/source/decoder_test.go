@@ -116,6 +116,18 @@ func TestDecode(t *testing.T) {
 	want(t, "from 1", rows, "+ 2 2", "- 3 ~", "+ 5 5")
 }
 
+// A batch in which nothing can be read once came out as rows of NULLs: no selection
+// means all rows.
+func TestBatchOfBrokenRecords(t *testing.T) {
+	var l log
+	l.add(t, batch.None, record(1, "x", `{"a":"no number"}`), record(2, "y", `no JSON`))
+	rows, bad, next := decode(t, Config{Scan: scanOf(colK, colA)}, l.raw, 0)
+	want(t, "rows", rows)
+	if len(bad) != 2 || next != 2 {
+		t.Errorf("broken %q, next %d", bad, next)
+	}
+}
+
 func TestTablesIgnoreNullKeys(t *testing.T) {
 	var l log
 	l.add(t, batch.None, record(1, "", `{"a":1}`), record(2, "k", `{"a":2}`), record(3, "", ""))

@@ -40,7 +40,9 @@ func (f *filter) process(_ int, b *vec.Batch) error {
 				f.sel = append(f.sel, r)
 			}
 		}
-		sel = f.sel
+		if sel = f.sel; len(sel) == 0 {
+			return nil
+		}
 	}
 	f.view = *b
 	f.view.Sel = sel

@@ -43,6 +43,17 @@ func TestFilterOverTable(t *testing.T) {
 	})
 }
 
+// Records without a value have no columns to ask, also where none has one: no selection
+// means all rows.
+func TestFilterOverStreamDropsDeletes(t *testing.T) {
+	f := &plan.Filter{In: input(0, keyed...), Cond: &plan.IsNull{X: col(1, vec.Int64)}}
+	s := newScript(t, f, keyed)
+	s.feed(0, "- 1 a ~", "- 2 b ~")
+	s.want()
+	s.feed(0, "- 3 a ~", "4 b ~", "5 c 1")
+	s.want("+ 4 b ~")
+}
+
 func TestStreamTableJoin(t *testing.T) {
 	modes(t, func(t *testing.T, step func(*script, int, ...string)) {
 		s := newScript(t, joinOf(plan.StreamTable, plan.LeftJoin, plan.Within{}), keyed, keyed)
