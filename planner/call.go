@@ -84,6 +84,13 @@ func (x *exprs) scalarCall(name string, e *ast.Call) (plan.Expr, error) {
 		}
 		shapes[i].Type = bound[i].Type()
 	}
+	if x.env.Dialect == ast.KSQL && (name == "greatest" || name == "least") && !oneKind(bound) {
+		var types []string
+		for _, b := range bound {
+			types = append(types, operandType(b))
+		}
+		return nil, pgerr.Newf(pgerr.AmbiguousFunction, "Function '%s' cannot be resolved due to ambiguous method parameters (%s).", name, strings.Join(types, ", ")).At(e.Pos())
+	}
 	f, want, t, err := fn.ResolveLambda(name, x.env.FnDialect(), shapes, func(i int, params []vec.Type) (vec.Type, error) {
 		l := lambdas[i]
 		var frame []lambdaParam
@@ -122,6 +129,25 @@ func isUnit(word string) bool {
 // unitFirst are ksqlDB's functions whose first argument is a unit of time.
 var unitFirst = map[string]bool{
 	"dateadd": true, "datesub": true, "timeadd": true, "timesub": true, "timestampadd": true, "timestampsub": true,
+}
+
+// oneKind tells whether all, NULLs apart, are of one kind: ksqlDB's GREATEST and
+// LEAST have an overload for each.
+func oneKind(es []plan.Expr) bool {
+	kind := vec.Unknown
+	for _, e := range es {
+		if e == nil { // a lambda
+			return true
+		}
+		switch k := e.Type().Kind; {
+		case k == vec.Unknown || k == kind:
+		case kind == vec.Unknown:
+			kind = k
+		default:
+			return false
+		}
+	}
+	return kind != vec.Unknown || !allNull(es)
 }
 
 func (x *exprs) nullif(args []ast.Expr, pos int) (plan.Expr, error) {

@@ -234,6 +234,9 @@ func number(e *ast.Number, d ast.Dialect) (plan.Expr, error) {
 		}
 		return &plan.Const{Value: f, T: vec.Of(vec.Float64)}, nil
 	}
+	if d == ast.KSQL && !strings.Contains(text, ".") {
+		return nil, pgerr.Newf(pgerr.NumericOutOfRange, "Invalid numeric literal: %s", e.Text).At(e.Pos())
+	}
 	dec, _, err := apd.NewFromString(text)
 	if err != nil {
 		return nil, pgerr.Newf(pgerr.SyntaxError, "invalid number %q", e.Text).At(e.Pos())
@@ -470,9 +473,6 @@ func (x *exprs) binary(e *ast.Binary) (plan.Expr, error) {
 		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "Comparison with NULL not supported").At(e.Pos()).
 			Hintf("Use IS NULL or IS NOT NULL.")
 	}
-	if x.env.Dialect == ast.KSQL && isArithmetic(e.Op) && (isNull(e.L) || isNull(e.R)) {
-		return nil, pgerr.Newf(pgerr.IndeterminateDatatype, "NULL is not an operand of %s: it has no type", e.Op).At(e.Pos())
-	}
 	lhs, rhs := e.L, e.R
 	if isComparison(e.Op) {
 		var err error
@@ -483,23 +483,18 @@ func (x *exprs) binary(e *ast.Binary) (plan.Expr, error) {
 			return nil, err
 		}
 	}
-	return x.operator(e.Op, e.Pos(), lhs, rhs)
-}
-
-func isArithmetic(op string) bool {
-	switch op {
-	case "+", "-", "*", "/", "%":
-		return true
+	bound, err := x.bindAll([]ast.Expr{lhs, rhs})
+	if err != nil {
+		return nil, err
 	}
-	return false
-}
-
-func isComparison(op string) bool {
-	switch op {
-	case "=", "<>", "<", "<=", ">", ">=":
-		return true
+	switch {
+	case isComparison(e.Op):
+		return x.compare(e.Op, bound[0], bound[1], e.L, e.R, e.Pos())
+	case x.env.Dialect == ast.KSQL && isArithmetic(e.Op) && (isNull(e.L) || isNull(e.R)):
+		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "Error processing expression: %s. Unsupported arithmetic types. %s %s",
+			words(e), operandType(bound[0]), operandType(bound[1])).At(e.Pos())
 	}
-	return false
+	return x.apply(e.Op, bound, e.Pos())
 }
 
 func isNull(e ast.Expr) bool { _, ok := e.(*ast.Null); return ok }
@@ -673,21 +668,22 @@ func (x *exprs) between(e *ast.Between) (plan.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	within := func(lo, hi plan.Expr) (plan.Expr, error) {
-		a, err := x.apply(">=", []plan.Expr{bound[0], lo}, e.Pos())
+	within := func(lo, hi int) (plan.Expr, error) {
+		in := []ast.Expr{e.X, e.Lo, e.Hi}
+		a, err := x.compare(">=", bound[0], bound[lo], e.X, in[lo], e.Pos())
 		if err != nil {
 			return nil, err
 		}
-		b, err := x.apply("<=", []plan.Expr{bound[0], hi}, e.Pos())
+		b, err := x.compare("<=", bound[0], bound[hi], e.X, in[hi], e.Pos())
 		if err != nil {
 			return nil, err
 		}
 		return &plan.Logic{Args: []plan.Expr{a, b}}, nil
 	}
-	out, err := within(bound[1], bound[2])
+	out, err := within(1, 2)
 	if err == nil && e.Symmetric {
 		var other plan.Expr
-		if other, err = within(bound[2], bound[1]); err == nil {
+		if other, err = within(2, 1); err == nil {
 			out = &plan.Logic{Or: true, Args: []plan.Expr{out, other}}
 		}
 	}
@@ -726,6 +722,12 @@ func (x *exprs) in(e *ast.In) (plan.Expr, error) {
 	}
 	if in, ok := x.constIn(lhs, items, e); ok {
 		return in, nil
+	}
+	if x.env.Dialect == ast.KSQL {
+		all, _, ok := x.unifyLiterals(append([]plan.Expr{lhs}, items...))
+		if ok {
+			lhs, items = all[0], all[1:]
+		}
 	}
 	out := &plan.Logic{Or: true}
 	for i, it := range items {

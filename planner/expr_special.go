@@ -280,6 +280,9 @@ func (x *exprs) caseOf(e *ast.Case) (plan.Expr, error) {
 		}
 		results, places = append(results, els), append(places, e.Else.Pos())
 	}
+	if x.env.Dialect == ast.KSQL && allNull(results) {
+		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "Invalid Case expression. All case branches have NULL type").At(e.Pos())
+	}
 	results, t, err := x.unify(results, places, "CASE")
 	if err != nil {
 		return nil, err
@@ -302,6 +305,9 @@ func (x *exprs) unify(es []plan.Expr, places []int, what string) ([]plan.Expr, v
 		types[i] = e.Type()
 	}
 	t, ok := commonType(types, x.env.FnDialect())
+	if x.env.Dialect == ast.KSQL {
+		es, t, ok = x.unifyLiterals(es)
+	}
 	if !ok {
 		first, other, pos := types[0], types[0], places[0]
 		for i, u := range types {
@@ -435,6 +441,14 @@ func (x *exprs) mapLit(e *ast.MapLit) (plan.Expr, error) {
 	if len(keys) == 0 {
 		return nil, pgerr.Newf(pgerr.IndeterminateDatatype, "Map constructor cannot be empty").At(e.Pos())
 	}
+	if x.env.Dialect == ast.KSQL {
+		switch {
+		case allNull(keys):
+			return nil, pgerr.Newf(pgerr.IndeterminateDatatype, "Cannot construct a map with all NULL keys").At(e.Pos())
+		case allNull(vals):
+			return nil, pgerr.Newf(pgerr.IndeterminateDatatype, "Cannot construct a map with all NULL values").At(e.Pos())
+		}
+	}
 	keys, kt, err := x.unify(keys, positions(e.Keys), "MAP key")
 	if err != nil {
 		return nil, err
@@ -499,7 +513,7 @@ func (x *exprs) index(e *ast.Index) (plan.Expr, error) {
 	switch base.Type().Kind {
 	case vec.Array, vec.Map, vec.JSONB:
 		i, err := x.bind(e.I)
-		if err == nil && base.Type().Kind == vec.Map {
+		if err == nil && base.Type().Kind == vec.Map { // 'k' is of the type that the keys have
 			i, err = x.coerce(i, *base.Type().Key, fn.Implicit, e.I.Pos())
 		}
 		if err != nil {

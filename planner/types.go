@@ -105,6 +105,12 @@ func (b *binder) typeAt(t ast.Type, depth int) (vec.Type, error) {
 		}
 		return vec.Type{}, pgerr.Newf(pgerr.UndefinedObject, "type %q does not exist", t.Name.S).At(t.Pos())
 	}
+	if b.env.Dialect == ast.KSQL && name == "varchar" { // another word for STRING, which may stand behind it
+		if len(t.Args) == 1 && strings.EqualFold(t.Args[0], "string") {
+			t.Args = nil
+		}
+		out = vec.Of(vec.Text)
+	}
 	if name == "char" || name == "character" {
 		out.Precision = 1
 	}

@@ -56,6 +56,8 @@ func castKernel(k castKey) Kernel {
 		return castToText(k.explicit)
 	case f == vec.Text || f == vec.Unknown:
 		return castFromText(k)
+	case k.d == KSQL && ints.has(f) && kindsOf(vec.Int16, vec.Int32, vec.Int64).has(t):
+		return wrapIntToInt
 	case ints.has(f) && ints.has(t):
 		return castIntToInt
 	case ints.has(f) && floats.has(t):
@@ -158,6 +160,14 @@ func castFromText(k castKey) Kernel {
 			}
 			out.Set(int(r), x)
 		}
+	}
+}
+
+// wrapIntToInt is Java's conversion: the low bits are kept.
+func wrapIntToInt(c *Call, rows []uint16, args []*vec.Vec, out *vec.Vec) {
+	k := spare(c.Type.Kind)
+	for _, r := range rows {
+		out.Ints[r] = args[0].Int(int(r)) << k >> k
 	}
 }
 

@@ -32,7 +32,7 @@ var ksqlDatetimes = []*Func{
 		return javaFormat(a[1].(string), a[0].(int64)*perDay, time.UTC)
 	}, vec.Int32, vec.Text),
 	ksqlFunc("parse_date", dateType, func(_ *Call, a []vec.Value) (vec.Value, error) {
-		t, err := javaParse(a[1].(string), a[0].(string), time.UTC)
+		t, _, err := javaParsePrefix(a[1].(string), a[0].(string), time.UTC) // as SimpleDateFormat does
 		day, _ := vec.SplitMicros(t)
 		return boxInt(day, err)
 	}, vec.Text, vec.Text),
@@ -362,12 +362,26 @@ func ParseJavaTime(pattern, s string) (micros int64, err error) {
 }
 
 func javaParse(pattern, s string, loc *time.Location) (int64, error) {
+	t, rest, err := javaParsePrefix(pattern, s, loc)
+	if err == nil && rest != "" {
+		err = javaUnparsed(s, pattern)
+	}
+	return t, err
+}
+
+func javaUnparsed(s, pattern string) error {
+	return pgerr.Newf(pgerr.InvalidDatetime, "failed to parse '%s' with formatter '%s'", s, pattern)
+}
+
+// javaParsePrefix parses as much of s as the pattern asks for and returns the
+// rest, too.
+func javaParsePrefix(pattern, s string, loc *time.Location) (int64, string, error) {
 	items, err := splitJava(pattern)
 	if err != nil {
-		return 0, err
+		return 0, s, err
 	}
-	fail := func() (int64, error) {
-		return 0, pgerr.Newf(pgerr.InvalidDatetime, "failed to parse '%s' with formatter '%s'", s, pattern)
+	fail := func() (int64, string, error) {
+		return 0, s, javaUnparsed(s, pattern)
 	}
 	r := javaRead{year: 1970, month: 1, day: 1}
 	rest := s
@@ -385,9 +399,6 @@ func javaParse(pattern, s string, loc *time.Location) (int64, error) {
 			continue
 		}
 		rest = after
-	}
-	if rest != "" {
-		return fail()
 	}
 	if r.h12 {
 		r.hour %= 12
@@ -410,7 +421,8 @@ func javaParse(pattern, s string, loc *time.Location) (int64, error) {
 	if r.zone != nil {
 		loc = r.zone
 	}
-	return checked(vec.LocalToUTC(t, loc))
+	t, err = checked(vec.LocalToUTC(t, loc))
+	return t, rest, err
 }
 
 func (r *javaRead) read(it javaItem, s string, adjacent bool) (string, bool) {

@@ -129,7 +129,7 @@ var ksqlNested = []*Func{
 	ksqlFunc("json_records", vec.MapOf(str, str), jsonMembers(func(n *vec.JSONNode) vec.Value {
 		out := vec.MapValue{}
 		for i, k := range n.Keys {
-			out = setEntry(str, out, k, string(appendCompact(nil, &n.Elems[i])))
+			out = setEntry(str, out, k, jsonText(&n.Elems[i]))
 		}
 		return out
 	}), vec.Text),
@@ -220,6 +220,14 @@ func jsonMembers(f func(n *vec.JSONNode) vec.Value) boxedFunc {
 		}
 		return f(&n), nil
 	}
+}
+
+// jsonText is a node as text: a string itself, anything else in JSON.
+func jsonText(n *vec.JSONNode) string {
+	if n.Kind == vec.JSONString {
+		return n.Text
+	}
+	return string(appendCompact(nil, n))
 }
 
 func jsonConcat(_ *Call, a []vec.Value) (vec.Value, error) {
@@ -327,7 +335,7 @@ func extractJSONField(_ *Call, a []vec.Value) (vec.Value, error) {
 	if !strings.HasPrefix(path, "$") {
 		return nil, pgerr.Newf("22023", "invalid JSON path: %s", path)
 	}
-	doc, err := vec.ParseJSON(a[0].(string))
+	doc, err := vec.ParseJSONPrefix(a[0].(string)) // what Jackson reads
 	if err != nil {
 		return nil, nil
 	}

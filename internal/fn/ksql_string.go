@@ -1,9 +1,11 @@
 package fn
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/weirdb/weir/internal/pgerr"
@@ -42,7 +44,10 @@ var ksqlStrings = []*Func{
 	{Name: "lcase", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(appendLower)},
 	{Name: "upper", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(appendUpper)},
 	{Name: "lower", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(appendLower)},
-	{Name: "initcap", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(appendInitcap)},
+	{Name: "initcap", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(appendWordCaps)},
+	{Name: "trim", Dialect: KSQL, Params: textOf(1), Result: of(vec.Text), Eval: text1(func(dst, s []byte) []byte {
+		return append(dst, bytes.TrimFunc(s, func(r rune) bool { return r <= ' ' })...) // Java's trim
+	})},
 	{Name: "len", Dialect: KSQL, Params: textOf(1), Result: of(vec.Int32), Eval: textInt(utf16Length)},
 	{Name: "len", Dialect: KSQL, Params: params(vec.Bytes), Result: of(vec.Int32), Eval: textInt(byteCount)},
 	nullCall(variadic(ksqlFunc("concat", str, func(_ *Call, a []vec.Value) (vec.Value, error) { return joinSkipping("", a), nil }, vec.Text))),
@@ -304,12 +309,7 @@ func toBytes(s, form string) (vec.Value, error) {
 	var err error
 	switch strings.ToLower(form) {
 	case "hex":
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "X'")
-		s = strings.TrimSuffix(s, "'")
-		if len(s)%2 == 1 {
-			s = "0" + s
-		}
-		b, err = hex.DecodeString(s)
+		b, err = hex.DecodeString(hexDigits(s))
 	case "utf8":
 		b = []byte(s)
 	case "ascii":
@@ -328,6 +328,35 @@ func toBytes(s, form string) (vec.Value, error) {
 		return nil, pgerr.Newf(pgerr.InvalidTextRep, "cannot decode \"%s\" as %s", s, form)
 	}
 	return b, nil
+}
+
+// hexDigits takes the digits out of 0xdd, X'dd' and x'dd'. Only after 0x may
+// their number be odd.
+func hexDigits(s string) string {
+	if d, ok := strings.CutPrefix(s, "0x"); ok {
+		if len(d)%2 == 1 {
+			d = "0" + d
+		}
+		return d
+	}
+	if len(s) > 2 && (s[0] == 'X' || s[0] == 'x') && s[1] == '\'' && s[len(s)-1] == '\'' {
+		return s[2 : len(s)-1]
+	}
+	return s
+}
+
+// appendWordCaps is ksqlDB's INITCAP: words are what stands between spaces.
+func appendWordCaps(dst, s []byte) []byte {
+	inWord := false
+	for _, r := range string(s) {
+		if inWord {
+			dst = utf8.AppendRune(dst, unicode.ToLower(r))
+		} else {
+			dst = utf8.AppendRune(dst, unicode.ToUpper(r))
+		}
+		inWord = !unicode.IsSpace(r)
+	}
+	return dst
 }
 
 func fromBytes(b []byte, form string) (vec.Value, error) {

@@ -91,7 +91,12 @@ var maths = []*Func{
 	{Name: "pow", Dialect: Postgres, Params: params(vec.Float64, vec.Float64), Result: of(vec.Float64), Eval: boxed(power)},
 	{Name: "^", Dialect: Postgres, Params: params(vec.Float64, vec.Float64), Result: of(vec.Float64), Eval: boxed(power)},
 	float2("power", KSQL, math.Pow),
-	float2("log", KSQL, func(base, x float64) float64 { return math.Log(x) / math.Log(base) }),
+	float2("log", KSQL, func(base, x float64) float64 {
+		if base <= 0 || base == 1 {
+			return math.NaN()
+		}
+		return math.Log(x) / math.Log(base)
+	}),
 	decimal1("ceil", func(d *apd.Decimal) *apd.Decimal { return roundDecimal(d, 0, roundUp) }),
 	decimal1("ceiling", func(d *apd.Decimal) *apd.Decimal { return roundDecimal(d, 0, roundUp) }),
 	decimal1("floor", func(d *apd.Decimal) *apd.Decimal { return roundDecimal(d, 0, roundDown) }),

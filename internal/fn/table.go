@@ -31,7 +31,7 @@ var tableFuncs = []*TableFunc{
 	{Name: "unnest", Dialect: Postgres, Params: []Param{{Kind: vec.Array}}, Variadic: true, Result: unnestColumns, Rows: unnest},
 	{Name: "explode", Dialect: KSQL, Params: []Param{anyArray}, Result: func(a []vec.Type) ([]vec.Field, error) {
 		return []vec.Field{{Name: "EXPLODE", Type: *a[0].Elem}}, nil
-	}, Rows: unnest},
+	}, Rows: explode},
 	{Name: "cube_explode", Dialect: KSQL, Params: []Param{anyArray}, Result: func(a []vec.Type) ([]vec.Field, error) {
 		return []vec.Field{{Name: "CUBE_EXPLODE", Type: a[0]}}, nil
 	}, Rows: cubeExplode},
@@ -233,6 +233,18 @@ func unnestColumns(args []vec.Type) ([]vec.Field, error) {
 }
 
 // unnest takes the arrays apart side by side; short ones are filled with NULL.
+// explode gives a row for each element: unlike unnest it leaves structs and
+// inner arrays whole.
+func explode(_ *Ctx, _ []vec.Type, args []vec.Value, yield func([]vec.Value) bool) error {
+	elems, _ := args[0].([]vec.Value)
+	for _, e := range elems {
+		if !yield([]vec.Value{e}) {
+			break
+		}
+	}
+	return nil
+}
+
 func unnest(_ *Ctx, types []vec.Type, args []vec.Value, yield func([]vec.Value) bool) error {
 	lists := make([][]vec.Value, len(args))
 	longest := 0

@@ -285,11 +285,7 @@ func right(_ *Call, a []vec.Value) (vec.Value, error) {
 }
 
 func trim(name string, n int, head, tail bool) *Func {
-	d := Postgres
-	if name == "trim" && n == 1 {
-		d = Both
-	}
-	return &Func{Name: name, Dialect: d, Params: params(vec.Text, vec.Text)[:n], Result: of(vec.Text),
+	return &Func{Name: name, Dialect: Postgres, Params: params(vec.Text, vec.Text)[:n], Result: of(vec.Text),
 		Eval: func(_ *Call, rows []uint16, args []*vec.Vec, out *vec.Vec) {
 			for _, r := range rows {
 				s, cut := args[0].Bytes(int(r)), " "

@@ -95,6 +95,12 @@ type jsonReader struct {
 	build bool
 }
 
+// ParseJSONPrefix reads the document that s starts with and ignores what follows it.
+func ParseJSONPrefix(s string) (JSONNode, error) {
+	p := jsonReader{s: s, build: true}
+	return p.value(0)
+}
+
 func (p *jsonReader) document() (JSONNode, error) {
 	n, err := p.value(0)
 	if err != nil {
