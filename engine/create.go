@@ -209,7 +209,7 @@ func (s *session) createType(a *ast.CreateType) (*command, error) {
 				if a.IfNotExists {
 					return nil
 				}
-				return pgerr.Newf(pgerr.DuplicateObject, "Cannot register custom type '%s' since it is already registered with type", name).At(a.Pos())
+				return pgerr.Newf(pgerr.DuplicateObject, "Cannot register custom type '%s' since it is already registered", name).At(a.Pos())
 			}
 			t, err := planner.TypeOf(s.env(c, nil), a)
 			if err != nil {

@@ -216,7 +216,7 @@ func (s *settings) get(name string) (string, bool) {
 func (s *settings) text() *vec.TextFormat { return &s.format }
 
 // set changes a setting. Unknown names are refused unless they hold a dot, as
-// PostgreSQL's custom ones do.
+// PostgreSQL's custom ones do; those that begin with "weir." are ours to define.
 func (s *session) set(name, value string, isDefault bool) error {
 	name = strings.ToLower(strings.TrimSpace(name))
 	switch name {
@@ -226,11 +226,11 @@ func (s *session) set(name, value string, isDefault bool) error {
 		name = "client_encoding"
 	}
 	k, ok := s.settings.known[name]
-	if !ok && !strings.Contains(name, ".") {
+	if !ok && (!strings.Contains(name, ".") || strings.HasPrefix(name, "weir.")) {
 		if s.dialect() == ast.KSQL {
 			return pgerr.Newf(pgerr.UndefinedObject, "Unknown property: %s", name)
 		}
-		return pgerr.Newf(pgerr.UndefinedObject, "unrecognized configuration parameter %q", name)
+		return pgerr.Newf(pgerr.UndefinedObject, "unrecognized configuration parameter %q", name).Hintf("SHOW ALL lists the parameters.")
 	}
 	if isDefault {
 		value = s.settings.reset[name]

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -143,13 +144,26 @@ func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
 		if err := c.allowed(st); err != nil {
 			return err
 		}
-		if st.prep, err = c.sess.Prepare(ctx, st.st, m.ParameterOIDs); err != nil {
+		if st.prep, err = c.prepare(ctx, st.st, m.ParameterOIDs); err != nil {
 			return place(m.Query, c.cancelled(ctx, err))
 		}
 	}
 	c.statements[m.Name] = st
 	c.out.empty('1')
 	return nil
+}
+
+// maxColumns is how many columns a row can have: the protocol counts them in 16 bits
+// that have a sign.
+const maxColumns = math.MaxInt16
+
+// prepare prepares a statement whose answer can be told to the client.
+func (c *conn) prepare(ctx context.Context, st Statement, oids []uint32) (Prepared, error) {
+	prep, err := c.sess.Prepare(ctx, st, oids)
+	if err == nil && len(prep.Columns()) > maxColumns {
+		return nil, pgerr.Newf("54011", "target lists can have at most %d entries", maxColumns)
+	}
+	return prep, err
 }
 
 // allowed refuses statements in a failed transaction block.
@@ -327,7 +341,7 @@ func (c *conn) cursor(ctx context.Context, name string) (Prepared, error) {
 	if err != nil || len(list) != 1 {
 		return nil, missing
 	}
-	prep, err := c.sess.Prepare(ctx, list[0], nil)
+	prep, err := c.prepare(ctx, list[0], nil)
 	if e, ok := errors.AsType[*pgerr.Error](err); ok && e.Code == pgerr.InvalidCursorName {
 		return nil, missing
 	}

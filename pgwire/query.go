@@ -59,7 +59,7 @@ func (c *conn) simple(ctx context.Context, st Statement, last bool) error {
 	if c.sess.TxStatus() == 'E' && !st.EndsTransaction() {
 		return errFailedBlock
 	}
-	prep, err := c.sess.Prepare(ctx, st, nil)
+	prep, err := c.prepare(ctx, st, nil)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func (b *binder) writable(name []ast.Name, pos int) (*catalog.Relation, *catalog
 		if b.env.Dialect == ast.KSQL {
 			return nil, nil, pgerr.Newf(pgerr.UndefinedTable, "Cannot insert values into an unknown stream/table: %s", last).At(pos)
 		}
+		if b.isSystem(name) {
+			return nil, nil, pgerr.Newf(pgerr.WrongObjectType, "cannot change system relation %q", last).At(pos)
+		}
 		return nil, nil, pgerr.Newf(pgerr.UndefinedTable, "relation %q does not exist", last).At(pos)
 	}
 	if r.Source {
@@ -60,6 +63,19 @@ func (b *binder) writable(name []ast.Name, pos int) (*catalog.Relation, *catalog
 		return nil, nil, pgerr.Newf(pgerr.UndefinedObject, "the topic of %q does not exist", r.Name).At(pos)
 	}
 	return r, t, nil
+}
+
+// isSystem tells whether name is a relation of the system catalog.
+func (b *binder) isSystem(name []ast.Name) bool {
+	if b.env.System == nil {
+		return false
+	}
+	schema := ""
+	if len(name) > 1 {
+		schema = name[len(name)-2].S
+	}
+	_, _, ok := b.env.System(strings.ToLower(schema), strings.ToLower(name[len(name)-1].S))
+	return ok
 }
 
 // IsContinuousInsert tells whether an INSERT INTO ... SELECT runs for ever: in the

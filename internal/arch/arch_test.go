@@ -37,6 +37,7 @@ engine/syscat: sql catalog planner/plan internal/vec internal/fn internal/pgerr
 engine
 cmd/weir
 internal/sim
+internal/hostile
 internal/weirtest
 internal/bench
 `

@@ -72,7 +72,10 @@ func (p *parser) noData() bool {
 // elements takes the columns and constraints of CREATE STREAM or TABLE.
 func (p *parser) elements(s *ast.CreateRelation) {
 	p.NeedOp("(")
-	for !p.Is(")") {
+	if p.TakeOp(")") {
+		return
+	}
+	for {
 		switch {
 		case p.Word("WATERMARK", "FOR"):
 			w := &ast.Watermark{P: p.Pos()}
