@@ -64,8 +64,8 @@ func (s *TaskState) position(input int, partition int32) storage.Offset {
 	return storage.Unset
 }
 
-// ErrTooLarge says that a step does not fit an entry. A step that can be divided
-// never is, so trying again would not help.
+// ErrTooLarge says that a step does not fit an entry. A step of few records would
+// not be smaller the next time, so trying again would not help.
 var ErrTooLarge = errors.New("one record makes more output than a step may have")
 
 // Pending is a proposed step.

@@ -16,7 +16,7 @@ import (
 func (u *unit) open(ctx context.Context, partition int32) (*task, error) {
 	q, st := u.q, u.stage
 	t := &task{
-		q: q, stage: st, mux: mux{wake: make(chan struct{}, 1)},
+		q: q, stage: st, rows: stepRows, mux: mux{wake: make(chan struct{}, 1)},
 		id: storage.TaskID{Query: q.spec.ID, Generation: q.spec.Generation, Stage: uint16(st.index), Partition: partition},
 	}
 	var err error

@@ -14,8 +14,14 @@ import (
 // of a task become visible steadily. Together they keep the entry of an ordinary
 // step, output and state, at about a megabyte (replication.MaxCommand).
 const (
-	stepRows  = 8 << 10   // records looked at
+	stepRows  = 8 << 10   // records looked at, at first
 	stepBytes = 512 << 10 // of output
+	// A task that has state and is behind looks at up to maxStepRows while the
+	// entry that the last step made says that this one will be no larger than
+	// entryBytes: the more changes of a key meet in a step, the fewer are written.
+	// Without state larger steps only make others wait.
+	maxStepRows = 64 << 10
+	entryBytes  = 2 << 20
 	// inFlight steps may be proposed and not yet applied: enough to run the
 	// operators while the one before is written, few enough to keep the memory
 	// of a task small.
@@ -32,6 +38,7 @@ type task struct {
 	id    storage.TaskID
 
 	mux
+	rows    int64 // that a step looks at
 	sink    *sink
 	state   storage.Mutations
 	commit  storage.Commit
@@ -52,6 +59,7 @@ type counters struct {
 // proposed is a step in flight.
 type proposed struct {
 	Pending
+	in    int64  // records looked at
 	marks []mark // positions after the step
 	fails []*Failure
 }
@@ -95,7 +103,7 @@ func (t *task) run(ctx context.Context) error {
 func (t *task) step(ctx context.Context) (bool, error) {
 	t.sink.reset()
 	in := int64(0)
-	for in < stepRows && t.sink.bytes() < stepBytes || t.unfinished() {
+	for in < t.rows && t.sink.bytes() < stepBytes || t.unfinished() {
 		n, err := t.advance(ctx)
 		if err != nil {
 			return false, err
@@ -119,11 +127,32 @@ func (t *task) step(ctx context.Context) (bool, error) {
 		return false, fatal{err}
 	}
 	t.rowsIn.Add(in)
-	return true, t.propose(ctx)
+	if err := t.propose(ctx, in); err != nil {
+		return false, err
+	}
+	if in >= t.rows && t.state.Len() > 0 {
+		t.rows = stepAfter(t.rows, in, t.commitBytes())
+	}
+	return true, nil
 }
 
-// propose hands the step to the shard.
-func (t *task) propose(ctx context.Context) error {
+// stepAfter is how many records a step looks at after one that had no more than
+// that to look at, looked at in records and made an entry of bytes.
+func stepAfter(rows, in, bytes int64) int64 {
+	return max(stepRows, min(2*rows, maxStepRows, in*entryBytes/max(bytes, 1)))
+}
+
+// commitBytes is about how large the entry of the last step is.
+func (t *task) commitBytes() int64 {
+	n := t.state.Len()
+	for _, a := range t.outputs {
+		n += len(a.Batches)
+	}
+	return int64(n)
+}
+
+// propose hands the step, which looked at in records, to the shard.
+func (t *task) propose(ctx context.Context, in int64) error {
 	t.state.Reset()
 	t.chain.Save(&t.state)
 	var err error
@@ -154,7 +183,7 @@ func (t *task) propose(ctx context.Context) error {
 		}
 	}
 	p := t.q.host.Propose(ctx, &t.commit)
-	t.pending = append(t.pending, proposed{p, marks, t.fails})
+	t.pending = append(t.pending, proposed{p, in, marks, t.fails})
 	t.fails = nil
 	t.steps.Add(1)
 	t.rowsOut.Add(t.sink.rows)
@@ -203,7 +232,11 @@ func (t *task) applied() error {
 	copy(t.pending, t.pending[1:])
 	t.pending[len(t.pending)-1] = proposed{}
 	t.pending = t.pending[:len(t.pending)-1]
-	if err := p.Err(); err != nil {
+	err := p.Err()
+	if errors.Is(err, ErrTooLarge) && p.in >= 2*stepRows {
+		err = errStep // the task that starts over begins with small steps again
+	}
+	if err != nil {
 		return fmt.Errorf("query %d, stage %d, partition %d: %w", t.id.Query, t.id.Stage, t.id.Partition, err)
 	}
 	for _, m := range p.marks {
@@ -234,6 +267,9 @@ func (t *task) fail(f *Failure) {
 		t.fails = append(t.fails, f)
 	}
 }
+
+// errStep says that a step was too large, which smaller ones need not be.
+var errStep = errors.New("a step of many records made more than an entry may hold")
 
 // retryable tells whether a task may start over after err.
 func retryable(err error) bool {
