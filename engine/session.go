@@ -145,7 +145,7 @@ func (s *session) Prepare(ctx context.Context, st pgwire.Statement, oids []uint3
 		if oid == 0 {
 			continue
 		}
-		t, ok := vec.TypeOfOID(oid)
+		t, ok := vec.TypeOf(oid)
 		if !ok {
 			return nil, pgerr.Newf(pgerr.UndefinedObject, "type with OID %d does not exist", oid)
 		}

@@ -304,25 +304,17 @@ func (x *exprs) unify(es []plan.Expr, places []int, what string) ([]plan.Expr, v
 	for i, e := range es {
 		types[i] = e.Type()
 	}
-	t, ok := commonType(types, x.env.FnDialect())
+	t, err := fn.CommonType(x.env.FnDialect(), what, types)
 	if x.env.Dialect == ast.KSQL {
-		es, t, ok = x.unifyLiterals(es)
-	}
-	if !ok {
-		first, other, pos := types[0], types[0], places[0]
-		for i, u := range types {
-			if first.Kind == vec.Unknown {
-				first = u
-			} else if u.Kind != vec.Unknown && !u.Equal(first) {
-				other, pos = u, places[i]
-				break
-			}
+		if literal, lt, ok := x.unifyLiterals(es); ok {
+			es, t, err = literal, lt, nil
 		}
-		return nil, t, pgerr.Newf(pgerr.DatatypeMismatch, "%s types %s and %s cannot be matched", what, x.typeName(first), x.typeName(other)).At(pos)
+	}
+	if err != nil {
+		return nil, t, at(err, misfit(types, places))
 	}
 	out := make([]plan.Expr, len(es))
 	for i, e := range es {
-		var err error
 		if out[i], err = x.coerce(e, t, fn.Implicit, places[i]); err != nil {
 			return nil, t, err
 		}
@@ -330,46 +322,24 @@ func (x *exprs) unify(es []plan.Expr, places []int, what string) ([]plan.Expr, v
 	return out, t, nil
 }
 
-// commonType is the type that values of all types can be cast to implicitly.
-func commonType(types []vec.Type, d fn.Dialect) (vec.Type, bool) {
-	best := vec.Of(vec.Unknown)
-	for _, t := range types {
+// misfit is the place of the first expression whose type is not that of the first
+// that has one: what an error about them points at.
+func misfit(types []vec.Type, places []int) int {
+	first := types[0]
+	for i, t := range types {
 		switch {
-		case t.Kind == vec.Unknown || t.Equal(best):
-		case best.Kind == vec.Unknown:
-			best = t
-		case t.Kind == vec.Decimal && best.Kind == vec.Decimal:
-			best = commonDecimal(best, t)
-		case t.Kind == best.Kind && !isNested(t.Kind):
-			// Of names for one kind (name, varchar, text) the first stays, as each
-			// goes to the others by itself; "char" does not come back from text.
-			if best.OID == vec.OIDChar {
-				best = t
-			}
-			best.Precision, best.Scale = 0, 0
-		case castable(best, t, d):
-			best = t
-		case !castable(t, best, d):
-			return best, false
+		case first.Kind == vec.Unknown:
+			first = t
+		case t.Kind != vec.Unknown && !t.Equal(first):
+			return places[i]
 		}
 	}
-	if best.Kind == vec.Unknown {
-		best = vec.Of(vec.Text)
-	}
-	return best, true
+	return places[0]
 }
 
 func castable(from, to vec.Type, d fn.Dialect) bool {
 	_, ok := fn.Cast(from, to, d, fn.Implicit)
 	return ok
-}
-
-func commonDecimal(a, b vec.Type) vec.Type {
-	if a.Precision == 0 || b.Precision == 0 {
-		return vec.Of(vec.Decimal)
-	}
-	s := max(a.Scale, b.Scale)
-	return vec.DecimalOf(s+max(a.Precision-a.Scale, b.Precision-b.Scale), s)
 }
 
 func (x *exprs) cast(e *ast.Cast) (plan.Expr, error) {

@@ -205,9 +205,11 @@ func common(d Dialect, a, b vec.Type) (vec.Type, bool) {
 			}
 			return vec.Of(vec.Decimal), true
 		}
-		t := vec.Of(a.Kind) // differing modifiers or names
-		if a.OID == b.OID {
-			t.OID = a.OID
+		// Of names for one kind (name, varchar, text) the first stays, as each goes
+		// to the others by itself; "char" does not come back from text.
+		t := vec.Type{Kind: a.Kind, OID: a.OID}
+		if a.OID == vec.OIDChar {
+			t.OID = b.OID
 		}
 		return t, true
 	}
