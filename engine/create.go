@@ -31,7 +31,7 @@ func (s *session) create(st statement) (*command, error) {
 			if err != nil || exists {
 				return err
 			}
-			_, err = s.define1(c, ch, def, st)
+			_, err = s.define1(ctx, c, ch, def, st)
 			return err
 		})
 		return tag, err
@@ -87,7 +87,7 @@ func (s *session) replaceable(c *catalog.Catalog, ch *catalog.Change, old *catal
 }
 
 // define1 adds a relation, and its topic if it is not there, to a change.
-func (s *session) define1(c *catalog.Catalog, ch *catalog.Change, def *planner.Definition, st statement) (*catalog.Relation, error) {
+func (s *session) define1(ctx context.Context, c *catalog.Catalog, ch *catalog.Change, def *planner.Definition, st statement) (*catalog.Relation, error) {
 	r := def.Relation
 	schema, err := schemaNamed(c, r.Schema)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *session) define1(c *catalog.Catalog, ch *catalog.Change, def *planner.D
 		r.ID = ch.NewID()
 	}
 	if r.Kind != catalog.View {
-		topic, err := s.topicFor(c, ch, def)
+		topic, err := s.topicFor(ctx, c, ch, def)
 		if err != nil {
 			return nil, err
 		}
@@ -108,13 +108,18 @@ func (s *session) define1(c *catalog.Catalog, ch *catalog.Change, def *planner.D
 	return &r, nil
 }
 
-func (s *session) topicFor(c *catalog.Catalog, ch *catalog.Change, def *planner.Definition) (*catalog.Topic, error) {
+func (s *session) topicFor(ctx context.Context, c *catalog.Catalog, ch *catalog.Change, def *planner.Definition) (*catalog.Topic, error) {
 	d := def.Topic
 	if t, ok := c.TopicByName(d.Name); ok {
 		if d.Partitions != 0 && d.Partitions != t.Partitions {
 			return nil, pgerr.Newf(pgerr.InvalidParameterValue,
 				"A Kafka topic with the name '%s' already exists, with different partition/replica configuration than required. Kafka topic has %d partitions, %d wanted",
 				d.Name, t.Partitions, d.Partitions)
+		}
+		if d.Compact {
+			if err := s.n.materialize(ctx, t); err != nil {
+				return nil, err
+			}
 		}
 		if d.Compact && !t.Compact { // the topic of a table holds its latest rows
 			grown := *t
@@ -157,7 +162,7 @@ func (s *session) createAs(ctx context.Context, st statement) (string, error) {
 			if err != nil || exists {
 				return err
 			}
-			if sink, err = s.define1(c, ch, &q.Definition, st); err != nil {
+			if sink, err = s.define1(ctx, c, ch, &q.Definition, st); err != nil {
 				return err
 			}
 		}

@@ -216,15 +216,44 @@ func (s *supervisor) forget(ctx context.Context, id catalog.ID) {
 	}
 }
 
-// running returns the queries in order of creation, upstream before downstream.
+// running returns the queries, those that write a topic before those that read
+// it. Where they go round in a circle that is so of all but one.
 func (s *supervisor) running() []*runningQuery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []*runningQuery
+	var all, out []*runningQuery
+	writers := map[uint64][]*runningQuery{} // by topic
 	for _, def := range s.n.Catalog().Queries() {
-		if r := s.queries[def.ID]; r != nil {
-			out = append(out, r)
+		r := s.queries[def.ID]
+		if r == nil {
+			continue
 		}
+		all = append(all, r)
+		if r.host != nil {
+			sink := uint64(r.host.stages[len(r.host.stages)-1].ID)
+			writers[sink] = append(writers[sink], r)
+		}
+	}
+	seen := map[*runningQuery]bool{}
+	var visit func(*runningQuery)
+	visit = func(r *runningQuery) {
+		if seen[r] {
+			return
+		}
+		seen[r] = true
+		if r.host != nil {
+			for i := range r.plan.Stages {
+				for j := range r.plan.Stages[i].Inputs {
+					for _, w := range writers[r.plan.Stages[i].Inputs[j].Scan().Topic.ID] {
+						visit(w)
+					}
+				}
+			}
+		}
+		out = append(out, r)
+	}
+	for _, r := range all {
+		visit(r)
 	}
 	return out
 }

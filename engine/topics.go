@@ -98,6 +98,17 @@ func (n *Node) dropLogs(ctx context.Context, topics []*catalog.Topic) error {
 	return nil
 }
 
+// materialize makes a topic's records the rows of tables. It comes before the change of the catalog that needs it: a
+// topic that has rows and no table does no harm, a table without the rows would be wrong.
+func (n *Node) materialize(ctx context.Context, t *catalog.Topic) error {
+	for p := range t.Partitions {
+		if _, err := n.shardOf(t, p).propose(ctx, storage.AppendMaterialize(nil, partitionID(t, p)), replication.Sync); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // retain drops old segments and compacts, every RetentionEvery.
 func (n *Node) retain(ctx context.Context) {
 	tick := time.NewTicker(n.cfg.RetentionEvery)

@@ -29,7 +29,8 @@ func (p PartitionID) String() string { return fmt.Sprintf("%d/%d", p.Topic, p.Pa
 type AppendFlags uint8
 
 const (
-	// Compacted partitions keep the latest record of each key, and their table (TableSpace) is maintained.
+	// Compacted partitions keep the latest record of each key, and their table (TableSpace) is maintained. A partition
+	// that is compacted stays so: an Append without the flag, by one who does not know yet, has it.
 	Compacted AppendFlags = 1 << iota
 	// UniqueKeys refuses the whole command (KeyExistsError) if a record with a value has a key that the table holds
 	// already. It goes with Compacted. What the command itself writes before counts: a delete frees its key.
@@ -85,6 +86,7 @@ const (
 	cmdDropTopic commandKind = 5
 	cmdDropTask  commandKind = 6
 	// 7 is kept for transaction markers.
+	cmdMaterialize commandKind = 8
 )
 
 // AppendAppend encodes a to dst.
@@ -142,6 +144,12 @@ func AppendTrim(dst []byte, p PartitionID, newStart Offset) []byte {
 // AppendDropTopic encodes a command that drops the shard's partitions of t, with tables and producers.
 func AppendDropTopic(dst []byte, t TopicID) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, byte(cmdDropTopic)), uint64(t))
+}
+
+// AppendMaterialize encodes a command that makes p compacted from its first record on: what it holds becomes the
+// table that is maintained from then on.
+func AppendMaterialize(dst []byte, p PartitionID) []byte {
+	return appendPartition(append(dst, byte(cmdMaterialize)), p)
 }
 
 // AppendDropTask encodes a command that drops positions and spaces of all of a query's tasks.

@@ -191,6 +191,12 @@ func (sh *Shard) apply(term uint64, cmd []byte) any {
 		}
 		sh.applyDropTopic(t)
 		return nil
+	case cmdMaterialize:
+		p := d.partition()
+		if err := d.end(); err != nil {
+			return err
+		}
+		return sh.applyMaterialize(p)
 	case cmdDropTask:
 		q := d.u64()
 		if err := d.end(); err != nil {
@@ -283,7 +289,9 @@ func (sc *scratch) reset() {
 // check looks through an Append, so that put cannot fail, and adds it to the scratch's outputs.
 func (sh *Shard) check(a Append, producers bool) error {
 	sc := &sh.scratch
-	o := output{a: a}
+	l := sh.openLog(a.Partition)
+	a.Flags |= l.flags & Compacted
+	o := output{a: a, log: l}
 	if len(a.Batches) == 0 {
 		return fmt.Errorf("partition %v: no batches: %w", a.Partition, ErrCommand)
 	}
@@ -311,7 +319,6 @@ func (sh *Shard) check(a Append, producers bool) error {
 		}
 	}
 	o.rows = len(sc.rows) - before
-	o.log = sh.openLog(a.Partition)
 	sc.outputs = append(sc.outputs, o)
 	return nil
 }
@@ -441,6 +448,55 @@ func (sh *Shard) applyTrim(p PartitionID, start Offset) any {
 	sh.markDirty(l)
 	return nil
 }
+
+// applyMaterialize makes a partition compacted. All of its log is read, so that the rows are the same whenever that
+// is done, and what came before is in the table as what comes after.
+func (sh *Shard) applyMaterialize(p PartitionID) any {
+	l := sh.openLog(p)
+	if l.flags&Compacted != 0 && l.tableFrom <= l.start {
+		return nil
+	}
+	sh.scratch.reset()
+	sc := &sh.scratch
+	if len(sc.decoders) == 0 {
+		sc.decoders = append(sc.decoders, new(batch.Decoder))
+	}
+	table := sh.active.table([]byte(TableSpace(p)))
+	var buf []byte
+	for at := l.Start(); at < l.End(); {
+		raw, err := l.Read(at, materializeBytes, buf)
+		if err != nil {
+			return sh.fail(err)
+		}
+		if len(raw) == 0 { // compaction left nothing after at
+			break
+		}
+		buf = raw
+		for rest := raw; len(rest) > 0; {
+			v, after, err := batch.Next(rest)
+			if err != nil {
+				return sh.fail(err)
+			}
+			rest, at = after, Offset(v.LastOffset()+1)
+			if v.Control() {
+				continue
+			}
+			// Records that cannot be read are no rows; who reads the log reports them.
+			_ = sh.collect(v, 0, sc.decoders[0])
+			sh.putRows(table, Offset(v.BaseOffset()), sc.rows)
+			sc.rows = sc.rows[:0]
+		}
+	}
+	l.mu.Lock()
+	l.flags |= Compacted
+	l.tableFrom = l.start
+	l.mu.Unlock()
+	sh.markDirty(l)
+	return nil
+}
+
+// materializeBytes is how much of a log is read at once to make a table of it.
+const materializeBytes = 1 << 20
 
 func (sh *Shard) applyDropTopic(t TopicID) {
 	for _, id := range slices.Collect(maps.Keys(sh.logs)) {
