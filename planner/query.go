@@ -18,7 +18,35 @@ func Bounded(env *Env, q ast.Query) (plan.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return optimize(typed(n)), nil
+	return optimize(shown(typed(n), env)), nil
+}
+
+// shown turns arrays, maps and structs into JSON text, as ksqlDB's clients get
+// them, for a query of the ksql dialect.
+func shown(n plan.Node, env *Env) plan.Node {
+	if env.Dialect != ast.KSQL {
+		return n
+	}
+	p := &plan.Project{In: n}
+	change := false
+	for i, c := range n.Columns() {
+		var e plan.Expr = &plan.Col{Index: i, Name: c.Name, T: c.Type}
+		if isNested(c.Type.Kind) {
+			f, want, _, err := fn.Resolve("to_json_string", fn.KSQL, []vec.Type{c.Type})
+			if err == nil && len(want) == 1 && want[0].Equal(c.Type) {
+				change = true
+				e = &plan.Case{
+					Whens: []plan.When{{Cond: &plan.IsNull{X: e, Not: true}, Then: &plan.Call{Fn: f, Args: []plan.Expr{e}, T: vec.Of(vec.JSON)}}},
+					T:     vec.Of(vec.JSON),
+				}
+			}
+		}
+		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
+	}
+	if !change {
+		return n
+	}
+	return p
 }
 
 // optimize is the last step for every bounded plan, subqueries included.

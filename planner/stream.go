@@ -132,9 +132,9 @@ func PlanPush(env *Env, q ast.Query) (plan.Node, error) {
 		return nil, err
 	}
 	if l, ok := n.(*plan.Limit); ok {
-		return &plan.Limit{In: pruned(typed(l.In)), N: l.N}, runnable(l.In)
+		return &plan.Limit{In: pruned(shown(typed(l.In), env)), N: l.N}, runnable(l.In)
 	}
-	return pruned(typed(n)), runnable(n)
+	return pruned(shown(typed(n), env)), runnable(n)
 }
 
 // runnable tells whether the operators of continuous queries can run a plan.

@@ -46,7 +46,8 @@ var ksqlNested = []*Func{
 	}, anyArray, anyArray).withNulls(catArrays),
 	ksqlArray("array_distinct", arg(0), func(c *Call, a []vec.Value) (vec.Value, error) { return distinctOf(*c.Types[0].Elem, a[0]), nil }, anyArray),
 	setOp("array_except", func(in bool) bool { return !in }, false), setOp("array_intersect", func(in bool) bool { return in }, false), setOp("array_union", nil, true),
-	ksqlArray("array_join", of(vec.Text), arrayJoin, anyArray), ksqlArray("array_join", of(vec.Text), arrayJoin, anyArray, Param{Kind: vec.Text}),
+	ksqlArray("array_join", of(vec.Text), arrayJoin, anyArray),
+	nullCall(ksqlArray("array_join", of(vec.Text), arrayJoin, anyArray, Param{Kind: vec.Text})),
 	ksqlArray("array_max", elemOf(0), func(c *Call, a []vec.Value) (vec.Value, error) { return extremeOf(*c.Types[0].Elem, a[0], 1), nil }, anyArray),
 	ksqlArray("array_min", elemOf(0), func(c *Call, a []vec.Value) (vec.Value, error) { return extremeOf(*c.Types[0].Elem, a[0], -1), nil }, anyArray),
 	nullCall(ksqlArray("array_remove", arg(0), func(c *Call, a []vec.Value) (vec.Value, error) {
@@ -158,9 +159,12 @@ func sortedMap(key vec.Type, m vec.MapValue) vec.MapValue {
 }
 
 func arrayJoin(c *Call, a []vec.Value) (vec.Value, error) {
+	if a[0] == nil {
+		return nil, nil
+	}
 	sep := ","
 	if len(a) > 1 {
-		sep = a[1].(string)
+		sep, _ = a[1].(string) // NULL separates by nothing
 	}
 	var b []byte
 	for i, x := range a[0].([]vec.Value) {

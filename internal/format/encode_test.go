@@ -3,7 +3,6 @@ package format
 import (
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/apd/v3"
@@ -88,7 +87,7 @@ func TestJSONWritesValues(t *testing.T) {
 		t.Error(got)
 	}
 	null := Spec{Name: JSON, Fields: []vec.Field{{Name: "F", Type: vec.MapOf(textT, intT)}}}
-	if got := encoded(t, null, vec.MapValue{{Key: nil, Value: int64(1)}}); !strings.HasPrefix(got, "error") {
+	if got := encoded(t, null, vec.MapValue{{Key: nil, Value: int64(1)}}); got != `{"null":1}` {
 		t.Error(got)
 	}
 }

@@ -11,10 +11,7 @@ import (
 	"github.com/weirdb/weir/internal/vec"
 )
 
-var (
-	errNested  = errors.New("malformed nested value")
-	errNullKey = errors.New("a map with a NULL key has no form in JSON")
-)
+var errNested = errors.New("malformed nested value")
 
 // A jsonEncoder writes rows from a template: each field has its name, with what
 // stands before it, ready to be copied.
@@ -222,11 +219,11 @@ func (t *jsonOut) mapping(dst, b []byte) ([]byte, error) {
 			dst = append(dst, ',')
 		}
 		key, rest, err := element(*t.Key, b)
-		switch {
-		case err != nil:
+		if err != nil {
 			return dst, err
-		case key == nil:
-			return dst, errNullKey
+		}
+		if key == nil { // Java's name for it, which ksqlDB writes
+			key = []byte("null")
 		}
 		dst = append(appendQuoted(dst, key), ':')
 		if dst, b, err = t.elem.element(dst, rest); err != nil {
