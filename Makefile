@@ -54,6 +54,9 @@ bench-compare: ## compare benchmarks with another commit (REF=main PKG=./exec/..
 conformance: build ## run the foreign suites in WEIR_SHARED, if set, and print figures
 	@scripts/conformance
 
+clients: build ## let psql, kcat and drivers of Python, Node and Java talk to ./weir (installs drivers)
+	@scripts/clients/run
+
 shape: ## print the sizes of files and functions
 	@$(GO) run ./internal/arch/shape .
 
@@ -64,4 +67,4 @@ tidy: ## bring go.mod and go.sum up to date
 	$(GO) mod tidy
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint check golden fuzz sim bench bench-go bench-compare conformance shape generate tidy
+.PHONY: help build demo test race lint check golden fuzz sim bench bench-go bench-compare conformance clients shape generate tidy

@@ -39,6 +39,7 @@ var knownSettings = []setting{
 	{name: "client_encoding", value: "UTF8", report: true, check: utf8Only},
 	{name: "client_min_messages", value: "notice"},
 	{name: "datestyle", value: "ISO, MDY", about: "how dates are written", report: true, check: isoOnly},
+	{name: "default_table_access_method", value: "heap"},
 	{name: "default_transaction_isolation", value: "read committed"},
 	{name: "default_transaction_read_only", value: "off"},
 	{name: "extra_float_digits", value: "1"},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -33,6 +34,20 @@ func TestZones(t *testing.T) {
 	for _, wrong := range []string{"", "local", "nowhere", "GMT-25:00", "GMT-02:60", "GMT-", "../etc/passwd", "<>-1"} {
 		if loc, err := location(wrong); err == nil {
 			t.Errorf("%q is %v", wrong, loc)
+		}
+	}
+}
+
+// Libraries read settings by name and fail if one is unknown: SQLAlchemy asks for
+// the access method when it reflects a table.
+func TestSettingsThatLibrariesRead(t *testing.T) {
+	for name, want := range map[string]string{
+		"default_table_access_method": "heap", "standard_conforming_strings": "on", "server_version_num": "150000",
+		"transaction_isolation": "read committed", "max_identifier_length": "63",
+	} {
+		i := slices.IndexFunc(knownSettings, func(s setting) bool { return s.name == name })
+		if i < 0 || knownSettings[i].value != want {
+			t.Errorf("%s is not known with the value %q", name, want)
 		}
 	}
 }
