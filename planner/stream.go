@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weirdb/weir/catalog"
@@ -18,12 +19,15 @@ import (
 // every change.
 func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
 	c, err := planContinuous(env, st, (*binder).changing)
-	if err == nil || env.Dialect == ast.KSQL {
+	if env.Dialect == ast.KSQL || err == nil && !slices.ContainsFunc(c.Query.Stages, func(s plan.Stage) bool { return crosses(s.Root) }) {
 		return c, err
 	}
 	anew, e := planContinuous(env, st, (*binder).recomputed)
 	if e == nil {
 		return anew, nil
+	}
+	if err == nil {
+		return c, nil
 	}
 	if pe, ok := e.(*pgerr.Error); ok && pe.Code != pgerr.FeatureNotSupported {
 		return nil, e // wrong in any case

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	"github.com/weirdb/weir/internal/fn"
 	"github.com/weirdb/weir/internal/pgerr"
 	"github.com/weirdb/weir/internal/vec"
@@ -61,6 +63,16 @@ func maintained(n plan.Node) error {
 		}
 	}
 	return nil
+}
+
+// crosses tells whether a plan over changes has a join without equal keys, every
+// pair of whose rows is looked at: FROM a, b WHERE a.x = b.y. A bounded plan takes
+// the keys from WHERE.
+func crosses(n plan.Node) bool {
+	if j, ok := n.(*plan.Join); ok && j.Shape == plan.Bounded && len(j.LKeys) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(n.Inputs(), crosses)
 }
 
 func isEmitting(q ast.Query) bool {
