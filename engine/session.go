@@ -283,6 +283,10 @@ func (s *session) Fail() {
 	if s.tx.block {
 		s.tx.failed = true
 	}
+	if n := len(s.tx.savepoints); n > 0 {
+		s.tx.cut(&s.tx.savepoints[n-1])
+		return
+	}
 	s.tx.discard()
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -28,7 +29,23 @@ type transaction struct {
 	open   *rowSink // may have rows that came after writes; nil: there are none
 	// settings are those that the block changed, with their values before it.
 	settings map[string]setBack
+	// savepoints are those of the block, the oldest first. Writes before floor belong
+	// to the newest of them and do not grow.
+	savepoints []savepoint
+	floor      int
 }
+
+// savepoint is what ROLLBACK TO goes back to.
+type savepoint struct {
+	name          string
+	writes, bytes int
+	values        map[string]string // of all settings that the session has changed
+	settings      map[string]setBack
+	cursors       map[string]*cursor
+}
+
+// maxSavepoints bounds the savepoints of a block.
+const maxSavepoints = 1000
 
 // setBack is a setting's value before a block changed it.
 type setBack struct {
@@ -82,7 +99,7 @@ func (t *transaction) add(w write) error {
 		return pgerr.Newf(pgerr.ProgramLimitExceeded, "the transaction writes more than %d MiB", maxTransaction>>20)
 	}
 	t.bytes += len(w.batches)
-	for i := len(t.writes) - 1; i >= 0; i-- {
+	for i := len(t.writes) - 1; i >= t.floor; i-- {
 		last := &t.writes[i]
 		if last.topic.ID != w.topic.ID || last.partition != w.partition {
 			continue
@@ -135,6 +152,12 @@ func (t *transaction) handOver() error {
 }
 
 func (t *transaction) discard() { t.writes, t.bytes, t.open = nil, 0, nil }
+
+// cut takes away what was written since a savepoint.
+func (t *transaction) cut(p *savepoint) {
+	clear(t.writes[p.writes:])
+	t.writes, t.bytes, t.open = t.writes[:p.writes], p.bytes, nil
+}
 
 // commit writes everything and waits until it is committed.
 func (t *transaction) commit(ctx context.Context, n *Node, d replication.Durability) error {
@@ -275,10 +298,70 @@ func (s *session) transaction(a *ast.Transaction) (*command, error) {
 			s.endBlock(false)
 			return "ROLLBACK", nil
 		case ast.Savepoint, ast.ReleaseSavepoint, ast.RollbackToSavepoint:
-			return "", pgerr.Newf(pgerr.FeatureNotSupported, "savepoints are not supported yet").At(a.Pos())
+			return a.Kind.String(), s.savepoint(a)
 		}
 		return "", pgerr.Newf(pgerr.FeatureNotSupported, "%s is not supported", a.Kind).At(a.Pos())
 	}), nil
+}
+
+// savepoint runs SAVEPOINT, RELEASE SAVEPOINT and ROLLBACK TO SAVEPOINT.
+func (s *session) savepoint(a *ast.Transaction) error {
+	t := &s.tx
+	if !t.block {
+		return pgerr.Newf("25P01", "%s can only be used in transaction blocks", a.Kind).At(a.Pos())
+	}
+	if a.Kind == ast.Savepoint {
+		if len(t.savepoints) >= maxSavepoints {
+			return pgerr.Newf(pgerr.ProgramLimitExceeded, "a transaction may have %d savepoints", maxSavepoints)
+		}
+		if err := t.handOver(); err != nil {
+			return err
+		}
+		t.savepoints = append(t.savepoints, savepoint{
+			a.Savepoint.S, len(t.writes), t.bytes, maps.Clone(s.settings.now), maps.Clone(t.settings), maps.Clone(s.cursors),
+		})
+		t.floor = len(t.writes)
+		return nil
+	}
+	at := len(t.savepoints) - 1
+	for at >= 0 && t.savepoints[at].name != a.Savepoint.S {
+		at--
+	}
+	if at < 0 {
+		return pgerr.Newf("3B001", "savepoint %q does not exist", a.Savepoint.S).At(a.Pos())
+	}
+	if a.Kind == ast.ReleaseSavepoint {
+		t.savepoints = t.savepoints[:at]
+	} else {
+		s.backTo(&t.savepoints[at])
+		t.savepoints = t.savepoints[:at+1]
+	}
+	t.floor = 0
+	if n := len(t.savepoints); n > 0 {
+		t.floor = t.savepoints[n-1].writes
+	}
+	return nil
+}
+
+// backTo undoes what the block did since a savepoint.
+func (s *session) backTo(p *savepoint) {
+	t := &s.tx
+	t.cut(p)
+	t.failed = false
+	for name := range t.settings {
+		if before, ok := p.values[name]; !ok {
+			delete(s.settings.now, name)
+		} else if s.settings.now[name] != before {
+			_ = s.set(name, before, false) // it was accepted before
+		}
+	}
+	t.settings = maps.Clone(p.settings)
+	for name, c := range s.cursors {
+		if p.cursors[name] != c {
+			c.close()
+			delete(s.cursors, name)
+		}
+	}
 }
 
 func (s *session) endBlock(committed bool) {

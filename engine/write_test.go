@@ -90,3 +90,46 @@ func TestPrimaryKeyIsUnique(t *testing.T) {
 		t.Errorf("%v, %v: nothing of the refused statement may be there", got, err)
 	}
 }
+
+// Rules: PostgreSQL 15, SAVEPOINT, RELEASE SAVEPOINT and ROLLBACK TO SAVEPOINT.
+func TestSavepoints(t *testing.T) {
+	c := sqlNode(t)
+	ctx := t.Context()
+	run := func(state, sql string) {
+		t.Helper()
+		_, err := c.Exec(ctx, sql)
+		var pe *pgconn.PgError
+		if errors.As(err, &pe); (state == "") != (err == nil) || pe != nil && pe.Code != state {
+			t.Fatalf("%s: %v, want %q", sql, err, state)
+		}
+	}
+	run("", "CREATE TABLE points (id int PRIMARY KEY)")
+	run("25P01", "SAVEPOINT a")
+	run("", "BEGIN")
+	run("", "INSERT INTO points VALUES (1)")
+	run("", "SAVEPOINT a")
+	run("", "INSERT INTO points VALUES (2)")
+	run("", "SET application_name = 'two'")
+	run("", "SAVEPOINT b")
+	run("", "INSERT INTO points VALUES (3)")
+	run("", "ROLLBACK TO SAVEPOINT a")
+	run("3B001", "RELEASE SAVEPOINT b") // it was made after a
+	run("25P02", "INSERT INTO points VALUES (4)")
+	run("", "ROLLBACK TO a") // it can be gone back to again, from a failed block too
+	run("", "INSERT INTO points VALUES (5)")
+	run("", "SAVEPOINT a") // hides the first
+	run("", "INSERT INTO points VALUES (6)")
+	run("", "ROLLBACK TO a")
+	run("", "RELEASE a")
+	run("", "INSERT INTO points VALUES (7)")
+	run("", "RELEASE a")
+	run("", "INSERT INTO points VALUES (8)")
+	run("", "COMMIT")
+	var ids, name string
+	if err := c.QueryRow(ctx, "SELECT string_agg(id::text, ',' ORDER BY id), current_setting('application_name') FROM points").Scan(&ids, &name); err != nil {
+		t.Fatal(err)
+	}
+	if ids != "1,5,7,8" || name == "two" {
+		t.Errorf("committed: %s; application_name %q", ids, name)
+	}
+}
