@@ -65,11 +65,11 @@ func maintained(n plan.Node) error {
 	return nil
 }
 
-// crosses tells whether a plan over changes has a join without equal keys, every
+// crosses tells whether a plan over changes has a join without a condition, every
 // pair of whose rows is looked at: FROM a, b WHERE a.x = b.y. A bounded plan takes
 // the keys from WHERE.
 func crosses(n plan.Node) bool {
-	if j, ok := n.(*plan.Join); ok && j.Shape == plan.Bounded && len(j.LKeys) == 0 {
+	if j, ok := n.(*plan.Join); ok && j.Shape == plan.Bounded && len(j.LKeys) == 0 && j.On == nil {
 		return true
 	}
 	return slices.ContainsFunc(n.Inputs(), crosses)
