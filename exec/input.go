@@ -204,6 +204,9 @@ func (t *tail) dequeue(c *cursor) {
 // more reads record batches for the decoder.
 func (t *tail) more(c *cursor) error {
 	if t.log.End() <= t.read {
+		if _, err := t.log.Read(t.read, 0, t.raw); errors.Is(err, storage.ErrDropped) {
+			return fatal{err} // nothing else would tell one who waits for more
+		}
 		return nil
 	}
 	raw, err := t.log.Read(t.read, readBytes, t.raw)

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -373,4 +374,53 @@ func TestForeignDirectory(t *testing.T) {
 	check("FORMAT", "", ErrForeign)
 	check("FORMAT.tmp", "weir stor", nil) // a crash when it was made
 	check("FORMAT", formatText, nil)
+}
+
+// probe calls look once, when the first bytes are read.
+type probe struct {
+	r    io.Reader
+	look func()
+}
+
+func (p *probe) Read(b []byte) (int, error) {
+	if p.look != nil {
+		p.look()
+		p.look = nil
+	}
+	return p.r.Read(b)
+}
+
+// Readers that hold a log while its shard is restored go on reading it, also one
+// that waits for the first record.
+func TestReadersSurviveARestore(t *testing.T) {
+	src := newNode(t, modelConfig())
+	src.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"a", "1"}, kv{"a", "2"})}))
+	var stream strings.Builder
+	if _, err := src.WriteSnapshot(&stream); err != nil {
+		t.Fatal(err)
+	}
+	dst := newNode(t, modelConfig())
+	dst.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"a", "1"})}))
+	empty := PartitionID{part.Topic, part.Partition + 1}
+	l, waiting := dst.Log(part), dst.OpenLog(empty)
+	before, first := l.Changed(), waiting.Changed()
+	var during <-chan struct{}
+	in := &probe{strings.NewReader(stream.String()), func() {
+		<-before
+		during = l.Changed()
+		if _, err := l.Read(0, 100, nil); !errors.Is(err, ErrRestoring) {
+			t.Errorf("read during the restore: %v", err)
+		}
+	}}
+	if _, err := dst.ReadSnapshot(in); err != nil {
+		t.Fatal(err)
+	}
+	<-during
+	diff(t, "restored", read(t, l, 0), "[0 a=1 1 a=2]")
+	after := l.Changed()
+	dst.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"a", "3"})}))
+	<-after
+	<-first // it was told to look again
+	dst.must(AppendAppend(nil, Append{Partition: empty, Batches: records(1, kv{"b", "1"})}))
+	diff(t, "the log that was empty", read(t, waiting, 0), "[0 b=1]")
 }

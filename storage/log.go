@@ -88,16 +88,14 @@ func (l *Log) Compacted() bool {
 	return l.flags&Compacted != 0
 }
 
-// Changed returns a channel that is closed when the log next grows, is trimmed or dropped. Take it before looking at
-// End, so that nothing is missed.
+// Changed returns a channel that is closed when the log next grows, is trimmed, dropped or restored. Take it before
+// looking at End, so that nothing is missed. A log that is dropped already changes only if its shard is being restored;
+// Read tells which.
 func (l *Log) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.changed == nil {
 		l.changed = make(chan struct{})
-		if l.dropped {
-			close(l.changed)
-		}
 	}
 	return l.changed
 }

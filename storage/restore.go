@@ -26,7 +26,7 @@ func (sh *Shard) ReadSnapshot(r io.Reader) (applied uint64, err error) {
 	if err := sh.Err(); err != nil && !errors.Is(err, ErrRestoring) {
 		return 0, err
 	}
-	rs := &restore{sh: sh}
+	rs := &restore{sh: sh, logs: map[*Log]bool{}}
 	defer func() {
 		if rs.rows != nil {
 			err = errors.Join(err, rs.rows.Close())
@@ -68,6 +68,7 @@ type restore struct {
 	space   Space
 	prefix  []byte // of space in Pebble
 	rows    *pebble.Batch
+	logs    map[*Log]bool // in the stream; dropped until all is there
 	log     *Log
 	seg     *segment // of log, being filled
 	segEnd  Offset   // where it must end
@@ -190,11 +191,11 @@ func (rs *restore) startLog(b []byte) error {
 	l := sh.openLog(partitionOf(b))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.dropped && len(l.segs) > 0 {
+	if rs.logs[l] {
 		return fmt.Errorf("snapshot: partition %v comes twice: %w", l.id, ErrCorrupt)
 	}
 	clear(l.producers)
-	l.dropped = false
+	rs.logs[l], l.dropped = true, true
 	rs.log = l
 	return l.decode(b[12:])
 }
@@ -268,13 +269,18 @@ func (rs *restore) finish() error {
 	sh.term = rs.term
 	sh.applied.Store(rs.applied)
 	for id, l := range sh.logs {
-		if l.dropped { // not in the stream
+		l.mu.Lock()
+		// One that was opened before it had records may be waited for: it stays.
+		l.dropped = !rs.logs[l] && l.end > 0
+		gone := l.dropped
+		l.mu.Unlock()
+		switch {
+		case gone:
 			delete(sh.logs, id)
-			continue
+		case rs.logs[l]:
+			sh.markDirty(l)
 		}
-		sh.markDirty(l)
 	}
-	logs := sh.logs
 	sh.mu.Unlock()
 	c := sh.freeze(true)
 	if err := errors.Join(c.syncLogs(), c.commit(), sh.store.flush()); err != nil {
@@ -284,10 +290,13 @@ func (rs *restore) finish() error {
 	sh.frozen = nil
 	sh.mu.Unlock()
 	sh.failed.Store(nil)
-	for _, l := range logs {
+	for l := range rs.logs {
 		if err := sh.loadRows(producerSpace(l.id), l.loadProducer); err != nil {
 			return sh.fail(err)
 		}
+		l.mu.Lock()
+		l.wake()
+		l.mu.Unlock()
 	}
 	return c.finish()
 }
