@@ -40,6 +40,10 @@ type Config struct {
 	CheckpointEvery time.Duration
 	// ElectionTimeout is passed to replication; 0 means its default.
 	ElectionTimeout time.Duration
+	// JournalWindow is how many bytes of applied entries the journal keeps for
+	// nodes that were away; 0 means replication's default. A node further behind is
+	// given the contents of what it lacks.
+	JournalWindow int64
 	// StateMachine, if set, wraps what each shard's group applies its commands to:
 	// a place from which tests observe and disturb a node.
 	StateMachine func(shard *storage.Shard, m replication.FSM) replication.FSM
@@ -149,6 +153,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.repl, err = replication.Open(replication.Config{
 		ID: id.ID, FS: cfg.FS, Dir: path("journal"), Network: cfg.Network, ElectionTimeout: cfg.ElectionTimeout,
+		Window: cfg.JournalWindow,
 		Logger: cfg.Logger.With("room", "replication"),
 	})
 	if err != nil {

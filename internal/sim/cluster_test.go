@@ -197,7 +197,9 @@ func (n *node) config(d *disk, ln net.Listener) engine.Config {
 	cfg := engine.Config{
 		Dir: "data", FS: d.fs, ID: n.id, Shards: shards, Voters: n.c.voters,
 		CheckpointEvery: time.Duration(100+n.rnd.IntN(2000)) * time.Millisecond,
-		Logger:          logger(n.id),
+		// Half of the time a node that was away has to be given contents.
+		JournalWindow: int64(n.rnd.IntN(2)) << 12,
+		Logger:        logger(n.id),
 		StateMachine: func(s *storage.Shard, m replication.FSM) replication.FSM {
 			return &watchedFSM{FSM: m, shard: s, steps: n.c.steps, disk: d, forge: n.c.bug == skipCompare}
 		},
