@@ -424,3 +424,40 @@ func TestReadersSurviveARestore(t *testing.T) {
 	dst.must(AppendAppend(nil, Append{Partition: empty, Batches: records(1, kv{"b", "1"})}))
 	diff(t, "the log that was empty", read(t, waiting, 0), "[0 b=1]")
 }
+
+// A restore is durable also for logs that a checkpoint had still to write.
+func TestARestoreOverDirtyLogsIsDurable(t *testing.T) {
+	src := newNode(t, modelConfig())
+	src.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"a", "1"}, kv{"a", "2"})}))
+	var stream strings.Builder
+	if _, err := src.WriteSnapshot(&stream); err != nil {
+		t.Fatal(err)
+	}
+	disk := vfs.NewCrashableMem()
+	cfg := modelConfig()
+	cfg.FS = disk
+	dst := newNode(t, cfg)
+	dst.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"b", "1"})}))
+	if _, err := dst.ReadSnapshot(strings.NewReader(stream.String())); err != nil {
+		t.Fatal(err)
+	}
+	check := func(want string) {
+		t.Helper()
+		cfg := dst.cfg
+		cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
+		s, err := Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "after a crash", read(t, s.Shard(dst.ID()).OpenLog(part), 0), want)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("[0 a=1 1 a=2]")
+	dst.must(AppendAppend(nil, Append{Partition: part, Batches: records(1, kv{"a", "3"})}))
+	if err := dst.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	check("[0 a=1 1 a=2 2 a=3]")
+}

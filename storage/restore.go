@@ -86,6 +86,7 @@ func (rs *restore) wipe() error {
 	doomed := sh.doomed
 	for _, l := range sh.logs {
 		doomed = append(doomed, l.drop()...)
+		l.dirty = false
 	}
 	sh.active, sh.frozen, sh.doomed, sh.dirtyLogs = newLayer(), nil, nil, nil
 	clear(sh.tasks)
