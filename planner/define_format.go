@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/weirdb/weir/catalog"
@@ -20,10 +21,11 @@ type capability struct {
 	textMaps   bool // map keys are text
 }
 
-// formats are ksqlDB's, with what each of them supports (SerdeFeaturesFactory
+// formats are ksqlDB's and one of our own, with what each of them supports (SerdeFeaturesFactory
 // and the Format classes of ksqlDB).
 var formats = map[string]capability{
 	"NONE":          {empty: true},
+	"NATIVE":        {bare: true}, // Weir's own: the row encoding of vec
 	"KAFKA":         {single: true, flat: true, bare: true},
 	"DELIMITED":     {flat: true, bare: true},
 	"JSON":          {wrap: true, bare: true, textMaps: true},
@@ -117,7 +119,7 @@ func checkValue(f catalog.Format, cols []vec.Field) error {
 
 func explained(side string, f catalog.Format, cols []vec.Field, key bool) error {
 	err := holds(f, cols, key)
-	if pe, ok := err.(*pgerr.Error); ok {
+	if pe, ok := errors.AsType[*pgerr.Error](err); ok {
 		reason := pe.Msg
 		if f.Name == "KAFKA" {
 			reason, _, _ = strings.Cut(reason, ", column: ")

@@ -76,7 +76,7 @@ func run(ctx context.Context, o options) (err error) {
 	b.header()
 	for _, line := range []func(context.Context) error{
 		b.disk, b.produce, b.copyIn, b.pipelined, b.singles,
-		b.tail, b.filters, b.counts, b.manyKeys, b.rowsOut, b.latencies, b.restarts, b.memory,
+		b.tail, b.filters, b.nativeFilter, b.counts, b.manyKeys, b.rowsOut, b.latencies, b.restarts, b.memory,
 	} {
 		if err := line(ctx); err != nil {
 			return err
