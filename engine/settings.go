@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -243,7 +244,7 @@ func (s *session) set(name, value string, isDefault bool) error {
 		if k.check != nil {
 			v, err := k.check(value)
 			if err != nil {
-				if pe, ok := err.(*pgerr.Error); ok && strings.HasPrefix(pe.Msg, "invalid value \"") {
+				if pe, ok := errors.AsType[*pgerr.Error](err); ok && strings.HasPrefix(pe.Msg, "invalid value \"") {
 					pe.Msg = "invalid value for parameter \"" + k.name + "\": \"" + value + "\""
 				}
 				return err

@@ -118,7 +118,9 @@ func (c *conn) readFrame(ctx context.Context) error {
 	if size < 8 || size > limit {
 		return fmt.Errorf("a request (key %d) of %d bytes, the limit is %d", key, size, limit)
 	}
-	c.in.Discard(4)
+	if _, err := c.in.Discard(4); err != nil {
+		return err
+	}
 	if c.in.Buffered() < size {
 		c.nc.SetReadDeadline(time.Now().Add(c.s.cfg.FrameTimeout))
 		if ctx.Err() != nil {

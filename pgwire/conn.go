@@ -162,7 +162,7 @@ func (c *conn) farewell(ctx context.Context, err error) {
 	}
 	f, ok := errors.AsType[fatal](err)
 	if !ok {
-		if _, ok := errors.AsType[net.Error](err); !ok && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
+		if _, broken := errors.AsType[net.Error](err); !broken && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) &&
 			!errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, errNoSession) && !errors.Is(err, errGone) {
 			c.srv.cfg.Log.Error("pgwire: connection failed", "pid", c.pid, "err", err)
 			f, ok = fatal{pgerr.From(err)}, true
@@ -173,7 +173,7 @@ func (c *conn) farewell(ctx context.Context, err error) {
 	}
 	c.out.send(errorFields("FATAL", f.err, 0))
 	c.nc.SetWriteDeadline(time.Now().Add(shutdownGrace))
-	c.out.flush()
+	_ = c.out.flush() // if the client is gone there is nobody to tell
 }
 
 // ready ends an answer.

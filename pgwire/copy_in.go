@@ -42,7 +42,7 @@ func (c *conn) copyIn(ctx context.Context, p *portal, cp Copy) (tag string, err 
 	}
 	if src.lost != nil {
 		if src.unexpected != nil {
-			c.report(src.unexpected) // an ordinary error first, as PostgreSQL does
+			_ = c.report(src.unexpected) // an ordinary error first, as PostgreSQL does
 		}
 		return "", src.lost
 	}

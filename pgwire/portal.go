@@ -206,7 +206,7 @@ func (c *conn) sendRows(ctx context.Context, p *portal, limit int64) (sent int64
 // of a push query; left to itself it takes 4 MB, tens of thousands of rows.
 func (c *conn) holdBack() {
 	if tcp, ok := c.nc.(*net.TCPConn); ok {
-		tcp.SetWriteBuffer(pushSendBuffer) // of no use, no harm, if it fails
+		_ = tcp.SetWriteBuffer(pushSendBuffer) // of no use, no harm, if it fails
 	}
 }
 

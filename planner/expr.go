@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -202,7 +203,7 @@ func (x *exprs) column(e *ast.Column) (plan.Expr, error) {
 
 // unresolved gives the error for an unknown column ksqlDB's words.
 func (x *exprs) unresolved(e *ast.Column, err error) error {
-	pe, ok := err.(*pgerr.Error)
+	pe, ok := errors.AsType[*pgerr.Error](err)
 	if !ok || x.env.Dialect != ast.KSQL {
 		return err
 	}
@@ -315,7 +316,7 @@ func (x *exprs) literal(s string, t vec.Type, pos int) (plan.Expr, error) {
 	}
 	v, err := vec.Parse(t, s, x.env.Text)
 	if err != nil {
-		if pe, ok := err.(*pgerr.Error); ok {
+		if pe, ok := errors.AsType[*pgerr.Error](err); ok {
 			return nil, pe.At(pos)
 		}
 		return nil, err
@@ -416,7 +417,7 @@ func (x *exprs) callOf(f *fn.Func, args []plan.Expr, want []vec.Type, t vec.Type
 
 // at gives an error the place it belongs to, unless it has one.
 func at(err error, pos int) error {
-	if pe, ok := err.(*pgerr.Error); ok && pe.Pos == 0 {
+	if pe, ok := errors.AsType[*pgerr.Error](err); ok && pe.Pos == 0 {
 		return pe.At(pos)
 	}
 	return err

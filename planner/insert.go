@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/weirdb/weir/catalog"
@@ -307,7 +308,7 @@ func (b *binder) insertValues(r *catalog.Relation, v *ast.Values, targets []int)
 // assign casts e to a column's type, as storing it does.
 func (x *exprs) assign(e plan.Expr, c catalog.Column, pos int) (plan.Expr, error) {
 	out, err := x.coerce(e, c.Type, fn.Assignment, pos)
-	if pe, ok := err.(*pgerr.Error); ok && pe.Code == pgerr.DatatypeMismatch {
+	if pe, ok := errors.AsType[*pgerr.Error](err); ok && pe.Code == pgerr.DatatypeMismatch {
 		return nil, pgerr.Newf(pgerr.DatatypeMismatch, "column %q is of type %s but expression is of type %s", c.Name, x.typeName(c.Type), x.typeName(e.Type())).
 			At(pos).Hintf("You will need to rewrite or cast the expression.")
 	}

@@ -36,13 +36,6 @@ type scopeCol struct {
 	pseudo plan.SourceKind
 }
 
-// shift moves the columns of s by n places, for the right side of a join.
-func (s *scope) shift(n int) {
-	for i := range s.cols {
-		s.cols[i].index += n
-	}
-}
-
 // lookup finds a column by its name, 1 to 3 parts, here or further out; level
 // is how many scopes out it was found.
 func (s *scope) lookup(parts []ast.Name, pos int) (c *scopeCol, level int, err error) {

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ func PlanContinuous(env *Env, st ast.Stmt) (*Continuous, error) {
 	if err == nil {
 		return c, nil
 	}
-	if pe, ok := e.(*pgerr.Error); ok && pe.Code != pgerr.FeatureNotSupported {
+	if pe, ok := errors.AsType[*pgerr.Error](e); ok && pe.Code != pgerr.FeatureNotSupported {
 		return nil, e // wrong in any case
 	}
 	return nil, err // what the statement lacks to be kept up to date

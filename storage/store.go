@@ -336,6 +336,6 @@ func (s *Store) abandon(err error) {
 func (s *Store) breakDown(err error) {
 	s.breaking.Do(func() { close(s.broken) })
 	for _, sh := range s.Shards() {
-		sh.fail(err)
+		_ = sh.fail(err) // gives err back
 	}
 }

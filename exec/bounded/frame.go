@@ -30,14 +30,16 @@ func (o *overCall) frameOf(i int) ([][2]int, error) {
 			o.segments = append(o.segments, [2]int{a, min(b, to)})
 		}
 	}
-	first, end := i, i+1
+	end := i + 1
 	switch strings.ToUpper(strings.TrimPrefix(strings.ToUpper(o.frame.Exclude), "EXCLUDE ")) {
 	case "CURRENT ROW", "CURRENT":
 		add(o.lo, i)
 	case "GROUP":
+		var first int
 		first, end = o.peersOf(i)
 		add(o.lo, first)
 	case "TIES":
+		var first int
 		first, end = o.peersOf(i)
 		add(o.lo, first)
 		add(i, i+1)

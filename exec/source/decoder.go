@@ -55,7 +55,6 @@ type Decoder struct {
 	// in key.cols and value.cols.
 	cols    []*vec.Vec
 	special []int // columns that are taken from elsewhere
-	bytes   bool  // a special column needs headers
 
 	raw     []byte // record batches not yet looked at
 	from    int64  // records below it are skipped

@@ -19,7 +19,6 @@ type aggCall struct {
 	seen   *distinct // nil unless DISTINCT
 
 	cols   []*vec.Vec // arguments of the current batch
-	keys   []*vec.Vec // the group keys of the current batch, for distinct
 	passed [vec.MaxRows]bool
 	tmp    *vec.Vec
 

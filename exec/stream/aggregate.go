@@ -83,7 +83,6 @@ type pane struct {
 	// old results of the dirty groups, by place in tab.Dirty, if they are asked
 	// for and changes are coalesced.
 	old     []*vec.Vec
-	oldHas  []bool
 	headers map[uint32][]byte // of the last record, by group
 }
 

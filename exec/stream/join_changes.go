@@ -33,7 +33,6 @@ type changeSide struct {
 	heads *table.Table // by join keys: the first and last of its rows
 
 	rowCol  *vec.Vec // the encoding of the current batch's rows
-	groups  []uint32
 	key     []byte
 	state   []byte
 	oneKey  [1]uint32

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // disk measures what everything that is written is to be compared with: the
 // sequential write of a file that is synced at its end, and of a small record
 // that is synced each time.
-func (b *bench) disk(context.Context) error {
+func (b *bench) disk(context.Context) (err error) {
 	const block, blocks, syncs = 1 << 20, 512, 200
 	buf := make([]byte, block)
 	rand.Read(buf)
@@ -20,8 +21,7 @@ func (b *bench) disk(context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
 	began := time.Now()
 	for range blocks {
 		if _, err := f.Write(buf); err != nil {

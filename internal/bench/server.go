@@ -92,9 +92,13 @@ func (s *server) stop() error {
 
 // kill ends the server as a crash would.
 func (s *server) kill() error {
-	err := s.cmd.Process.Kill()
-	<-s.exited
-	return err
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	if err := <-s.exited; err != nil && !errors.As(err, new(*exec.ExitError)) {
+		return err
+	}
+	return nil
 }
 
 // connect opens a session, with settings.

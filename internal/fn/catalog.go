@@ -493,18 +493,12 @@ func sizePretty(_ *Call, a []vec.Value) (vec.Value, error) {
 	// As pg_size_pretty: the next unit from 10 * 1024 on, rounded half up.
 	i, half := 0, false
 	for i < len(units)-1 && size >= 10*1024 {
-		if half {
-			size = (size + 1) / 2
-			half = false
-		}
 		size >>= 9
-		half = true
 		i++
-		if (size+1)/2 < 10*1024 {
+		if half = (size+1)/2 < 10*1024; half {
 			break
 		}
 		size >>= 1
-		half = false
 	}
 	if half {
 		size = (size + 1) / 2

@@ -3,6 +3,7 @@ package hostile
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -131,7 +132,7 @@ func tell(addr string, b []byte) error {
 		_ = c.(*net.TCPConn).CloseWrite()
 	}()
 	if _, err := io.Copy(io.Discard, c); err != nil {
-		if n, ok := err.(net.Error); ok && n.Timeout() {
+		if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
 			return fmt.Errorf("the server neither ends the connection nor answers: %w", err)
 		}
 	}
@@ -215,7 +216,7 @@ func TestSlowConnections(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := io.Copy(io.Discard, c); err != nil {
-				if n, ok := err.(net.Error); ok && n.Timeout() {
+				if n, ok := errors.AsType[net.Error](err); ok && n.Timeout() {
 					t.Errorf("connection %d is held for ever", i)
 				}
 			}

@@ -2,6 +2,7 @@ package vec
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -77,7 +78,7 @@ type jsonFault struct {
 func (e *jsonFault) Error() string { return e.detail }
 
 func jsonErr(err error) error {
-	f, ok := err.(*jsonFault)
+	f, ok := errors.AsType[*jsonFault](err)
 	switch {
 	case !ok:
 		return err

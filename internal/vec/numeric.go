@@ -2,6 +2,7 @@ package vec
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/big"
 	"strconv"
 	"strings"
@@ -137,7 +138,7 @@ func ParseDecimal(s string) (*apd.Decimal, error) {
 		}
 		var err error
 		if exp, err = strconv.Atoi(body[i+1:]); err != nil || body[i+1] == '_' {
-			if err, ok := err.(*strconv.NumError); ok && err.Err == strconv.ErrRange {
+			if errors.Is(err, strconv.ErrRange) {
 				return nil, numericOverflow()
 			}
 			return nil, bad()

@@ -56,7 +56,7 @@ func ParseInterval(s string) (IntervalValue, error) {
 	if b == "" {
 		return bad()
 	}
-	ok := true
+	var ok bool
 	if b[0] == 'P' || b[0] == 'p' {
 		ok = sum.iso(b[1:])
 	} else {
