@@ -66,7 +66,7 @@ func TestLayers(t *testing.T) {
 	}
 	for _, p := range goList(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
-		if strings.HasPrefix(name, "internal/arch") || name == "internal/deps" {
+		if strings.HasPrefix(name, "internal/arch") {
 			continue
 		}
 		r := room(name)
