@@ -178,7 +178,7 @@ func (n *Node) open(ctx, run context.Context, id identity) error {
 	}
 	for i := range id.Shards {
 		// Group 0 is the meta group; the catalog counts shards from 0.
-		sh := &shard{store: n.store.Shard(storage.ShardID(i + 1))}
+		sh := &shard{store: n.store.Shard(storage.ShardID(i + 1)), failed: n.repl.Err}
 		if sh.group, err = n.repl.Group(i+1, voters, n.cfg.StateMachine(sh.store, shardFSM{sh.store})); err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/weirdb/weir/catalog"
 	"github.com/weirdb/weir/internal/pgerr"
@@ -13,8 +15,23 @@ import (
 
 // shard is one raft group that carries data, and what it applies to.
 type shard struct {
-	store *storage.Shard
-	group *replication.Group
+	store  *storage.Shard
+	group  *replication.Group
+	failed func() error // why the node takes no commands, or nil
+}
+
+// refusal gives an error of the group its words and code. A node whose journal failed
+// leads nothing any more: that is not what a client has to know.
+func (s *shard) refusal(err error) error {
+	failed := s.failed()
+	if failed == nil || errors.Is(failed, replication.ErrNoSpace) || errors.Is(err, replication.ErrUncertain) {
+		return unavailable(err)
+	}
+	if errors.Is(failed, syscall.ENOSPC) {
+		return pgerr.Newf(pgerr.DiskFull, "no space left on the server's disk").Detailf("Nothing was written.").
+			Hintf("The server takes no more writes until it is restarted with space on its disk.")
+	}
+	return unavailable(fmt.Errorf("%w: %w", storage.ErrFailed, failed))
 }
 
 // shardOf returns the shard that carries a partition.
@@ -57,7 +74,7 @@ func (s *shard) leads() error {
 	if s.group.IsLeader() {
 		return nil
 	}
-	return unavailable(&replication.NotLeaderError{Group: s.group.ID(), Leader: s.group.Leader()})
+	return s.refusal(&replication.NotLeaderError{Group: s.group.ID(), Leader: s.group.Leader()})
 }
 
 // propose runs a command through the shard's group and returns what applying it
@@ -65,7 +82,7 @@ func (s *shard) leads() error {
 func (s *shard) propose(ctx context.Context, cmd []byte, d replication.Durability) (any, error) {
 	res, err := s.group.Propose(ctx, cmd, d).Wait(ctx)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, s.refusal(err)
 	}
 	if err, ok := res.(error); ok {
 		return nil, unavailable(err)

@@ -75,6 +75,10 @@ func openJournal(fs vfs.FS, dir string, log *slog.Logger, onFailure func(error))
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       64,
 		Logger:                      pebbleLogger{j},
+		// By default Pebble calls Fatalf, even while it opens. Whoever reads gets an error.
+		EventListener: &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) {
+			j.log.Error("the journal is damaged", "err", i.String())
+		}},
 	}
 	for i := range opts.TargetFileSizes {
 		opts.TargetFileSizes[i] = journalTable

@@ -126,7 +126,11 @@ func Open(cfg Config) (*Store, error) {
 	defer cache.Unref()
 	opts := &pebble.Options{
 		FS: cfg.FS, Cache: cache, DisableWAL: true, MemTableSize: cfg.MemTableBytes, MemTableStopWritesThreshold: 4, Logger: pebbleLogger{s},
-		FormatMajorVersion: pebble.FormatNewest, EventListener: &pebble.EventListener{BackgroundError: s.backgroundError},
+		FormatMajorVersion: pebble.FormatNewest, EventListener: &pebble.EventListener{
+			BackgroundError: s.backgroundError,
+			// By default Pebble calls Fatalf, even while it opens. Whoever reads gets an error, and that is enough.
+			DataCorruption: func(i pebble.DataCorruptionInfo) { cfg.Logger.Errorf("storage: %v", i) },
+		},
 		// Checkpoints come in sorted bulk; a few more tables in level 0 are cheaper than compacting each at once.
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 24,
 	}

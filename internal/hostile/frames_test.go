@@ -192,6 +192,7 @@ func TestFrames(t *testing.T) {
 // TestSlowConnections holds connections that begin a message and do not end it. They
 // cost nobody else anything and are ended after their time.
 func TestSlowConnections(t *testing.T) {
+	t.Parallel() // it waits for timeouts
 	n := start(t, vfs.NewMem(), settings{
 		pg: pgwire.Config{StartupTimeout: time.Second}, kafka: kafka.Config{FrameTimeout: time.Second, IdleTimeout: time.Second},
 	})

@@ -32,6 +32,7 @@ type node struct {
 	n         *engine.Node
 	pg, kafka string // addresses
 	stop      func() // ends it, in order; what fails fails the test
+	failed    bool   // the disk: its end may say so
 }
 
 // settings are what a test wants of a node; the zero value is as weir start has it.
@@ -81,12 +82,18 @@ func open(t testing.TB, fs vfs.FS, s settings) (*node, error) {
 	n := &node{t: t, n: e, pg: pg.Addr().String(), kafka: kf.Addr().String()}
 	n.stop = sync.OnceFunc(func() {
 		end()
-		if err := errors.Join(<-served, <-served, e.Close()); err != nil {
+		if err := errors.Join(<-served, <-served, e.Close()); err != nil && !n.failed {
 			t.Errorf("the node did not end well: %v", err)
 		}
 	})
 	t.Cleanup(n.stop)
 	return n, nil
+}
+
+// abandon ends a node whose disk failed.
+func (n *node) abandon() {
+	n.failed = true
+	n.stop()
 }
 
 // connect opens a session.
