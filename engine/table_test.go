@@ -15,8 +15,9 @@ import (
 	"github.com/weirdb/weir/pgwire"
 )
 
-// pgOf is a client of a node's PostgreSQL door.
-func pgOf(t *testing.T, n *Node) *pgx.Conn {
+// pgDoor opens the PostgreSQL door of a node and is a client of it; hangUp ends
+// both.
+func pgDoor(t *testing.T, n *Node) (c *pgx.Conn, hangUp func() error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -25,24 +26,20 @@ func pgOf(t *testing.T, n *Node) *pgx.Conn {
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- pgwire.New(pgwire.Config{Backend: n.Backend()}).Serve(ctx, ln) }()
-	c, err := pgx.Connect(t.Context(), "postgres://weir@"+ln.Addr().String()+"/weir?sslmode=disable")
-	if err != nil {
+	if c, err = pgx.Connect(t.Context(), "postgres://weir@"+ln.Addr().String()+"/weir?sslmode=disable"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	return c, func() error {
 		closed := c.Close(context.Background())
 		stop()
-		if err := errors.Join(closed, <-served); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
+		return errors.Join(closed, <-served)
+	}
 }
 
 // TestTableOverTopic: records that were produced before CREATE TABLE are rows of the table.
 func TestTableOverTopic(t *testing.T) {
 	n, addr, stop := kafkaNode(t, vfs.NewMem())
-	t.Cleanup(stop)
+	defer stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	cl := kafkaClient(t, addr)
@@ -65,7 +62,12 @@ func TestTableOverTopic(t *testing.T) {
 	put("1", `{"n":"new"}`)
 	put("2", "")
 	put("3", `{"n":"three"}`)
-	c := pgOf(t, n)
+	c, hangUp := pgDoor(t, n)
+	defer func() {
+		if err := hangUp(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, err := c.Exec(ctx, "CREATE TABLE users (id text PRIMARY KEY, n text) WITH (kafka_topic='users', key_format='KAFKA', value_format='JSON')"); err != nil {
 		t.Fatal(err)
 	}
